@@ -1,0 +1,119 @@
+"""Every exception of the package, in one tree.
+
+::
+
+    SocketIOError
+    ├── ProtocolError            the peer's fault: the connection is closed
+    │   ├── PacketError          an Engine.IO or Socket.IO packet that cannot be read
+    │   │   └── PayloadTooBig    more bytes than ``max_http_buffer_size``
+    │   ├── FrameError           a WebSocket violation; carries the close ``code``
+    │   └── HandshakeError       a WebSocket upgrade that cannot be answered by 101
+    ├── ConnectionRefusedError   raised by a connect handler to refuse a client
+    ├── TimeoutError             no answer to a ``call()`` in time (a builtin TimeoutError too)
+    ├── DisconnectedError        the client left before it answered
+    ├── BadNamespaceError        a namespace that nobody serves
+    ├── NotConnectedError        an id that is no connected client (ValueError and KeyError too)
+    └── ConfigError              an option's value is wrong (a ValueError too)
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+__all__ = [
+    "BadNamespaceError",
+    "ConfigError",
+    "ConnectionRefusedError",
+    "DisconnectedError",
+    "FrameError",
+    "HandshakeError",
+    "NotConnectedError",
+    "PacketError",
+    "PayloadTooBig",
+    "ProtocolError",
+    "SocketIOError",
+    "TimeoutError",
+]
+
+
+class SocketIOError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ProtocolError(SocketIOError):
+    """The peer broke the protocol; its connection is closed."""
+
+
+class PacketError(ProtocolError):
+    """An Engine.IO or Socket.IO packet that cannot be read."""
+
+
+class PayloadTooBig(PacketError):
+    """More bytes than the server takes in one message."""
+
+
+class FrameError(ProtocolError):
+    """A violation of RFC 6455."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        """The close code to send: 1002, 1007 or 1009."""
+
+
+class HandshakeError(ProtocolError):
+    """A WebSocket upgrade request that must be refused."""
+
+    def __init__(
+        self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        """The HTTP status of the refusal."""
+        self.headers = headers
+        """Headers the refusal must carry, ``Sec-WebSocket-Version`` for one."""
+
+
+class ConnectionRefusedError(SocketIOError):
+    """Raise in a connect handler to refuse the client.
+
+    ``ConnectionRefusedError()`` sends a default message, ``("text",)`` that text,
+    ``("text", data)`` the data too; more arguments make ``data`` a list. This is not
+    the builtin of the same name, which refuses as well.
+    """
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The CONNECT_ERROR data: ``{"message": str}``, with ``"data"`` where given."""
+        if not self.args:
+            return {"message": "Connection rejected by server"}
+        refusal: dict[str, Any] = {"message": str(self.args[0])}
+        if len(self.args) == 2:
+            refusal["data"] = self.args[1]
+        elif len(self.args) > 2:
+            refusal["data"] = list(self.args[1:])
+        return refusal
+
+
+class TimeoutError(SocketIOError, builtins.TimeoutError):
+    """No answer came in time."""
+
+
+class DisconnectedError(SocketIOError):
+    """The client left before it answered."""
+
+
+class BadNamespaceError(SocketIOError):
+    """Nobody serves this namespace."""
+
+
+class NotConnectedError(SocketIOError, ValueError, KeyError):
+    """No client with this id is connected to this namespace."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else "not connected"
+
+
+class ConfigError(SocketIOError, ValueError):
+    """An option has a value that cannot work; the text names the option."""

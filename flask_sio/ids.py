@@ -1,0 +1,54 @@
+"""The 20-character ids of connections and sockets.
+
+Layout: 2 characters host tag, 4 worker tag, 14 random (84 bits). Peers, load balancers
+and worker mates may route on the prefix; other lengths break Node's sharded adapter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import socket
+from collections.abc import Callable
+
+from flask_sio.errors import ConfigError
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+_RANDOM_CHARS = 14
+_RANDOM_PART = re.compile(r"[A-Za-z0-9_-]{14}")
+
+_tags: tuple[int, str] | None = None
+
+
+def _host_tag() -> str:
+    digest = hashlib.sha256(socket.gethostname().encode()).digest()
+    return _ALPHABET[digest[0] & 63] + _ALPHABET[digest[1] & 63]
+
+
+def worker_prefix() -> str:
+    """Return this process's 6-character prefix; a forked child gets its own."""
+    global _tags
+    if _tags is None or _tags[0] != os.getpid():
+        worker = "".join(secrets.choice(_ALPHABET) for _ in range(4))
+        _tags = (os.getpid(), _host_tag() + worker)
+    return _tags[1]
+
+
+def random_part() -> str:
+    """Return 14 fresh characters of ``[A-Za-z0-9_-]``: 84 random bits."""
+    return secrets.token_urlsafe(11)[:_RANDOM_CHARS]
+
+
+def new_id(random: Callable[[], str] | None = None) -> str:
+    """Return a new 20-character id. Any thread.
+
+    ``random`` supplies the 14 random characters instead of `random_part`.
+    """
+    if random is None:
+        return worker_prefix() + random_part()
+    part = random()
+    if _RANDOM_PART.fullmatch(part) is None:
+        raise ConfigError("generate_id must return 14 characters of [A-Za-z0-9_-]")
+    return worker_prefix() + part
