@@ -1,0 +1,215 @@
+"""A non-blocking socket on a loop, with a buffer for what it does not take at once.
+
+`Stream.send` writes straight from the emitter; only what the kernel refuses is kept, and a
+write watch drains it. Everything here happens in the owner's turn. A stream never raises:
+a socket that fails ends in one call of ``receiver.gone()``.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from flask_sio.protocol.timers import Timer
+from flask_sio.runtime.loop import Loop, Watch
+
+__all__ = ["Receiver", "Stream"]
+
+RECV_BYTES = 65536
+LINGER_S = 3.0
+"""How long a closing stream waits for the peer to take the rest and to close."""
+
+_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Receiver(Protocol):
+    """Who reads a stream. Called in the owner's turn; must not raise, wait or log."""
+
+    def received(self, data: bytes) -> None:
+        """Take bytes that came in."""
+
+    def gone(self) -> None:
+        """Learn that the peer has closed or the socket has failed. Once, then no more."""
+
+
+class Stream:
+    """One socket that is ours alone."""
+
+    __slots__ = (
+        "_closing",
+        "_linger",
+        "_loop",
+        "_out",
+        "_owned",
+        "_pending",
+        "_receiver",
+        "_sock",
+        "_watch",
+        "_when_closed",
+        "buffered_bytes",
+    )
+
+    def __init__(self, loop: Loop, sock: Any, receiver: Receiver, *, owned: bool = True) -> None:
+        self._loop = loop
+        self._owned = owned  # else the WSGI server closes it, when its call returns
+        # TLS keeps decrypted bytes that no poll would tell of.
+        self._pending = getattr(sock, "pending", None)
+        self._sock = sock
+        self._receiver: Receiver | None = receiver
+        self._out: deque[bytes | memoryview] | None = None
+        self._closing = False
+        self._linger: Timer | None = None
+        self.buffered_bytes = 0
+        """Bytes accepted by `send` that the kernel has not taken yet."""
+        self._when_closed: tuple[Callable[[], None], ...] = ()
+        self._watch: Watch | None = loop.watch(sock, self._readable, self._writable)
+
+    def when_closed(self, fn: Callable[[], None]) -> None:
+        """Call ``fn`` once the descriptor is given back, at once if it has been."""
+        if self._watch is None:
+            fn()
+        else:
+            self._when_closed = (*self._when_closed, fn)
+
+    @property
+    def is_open(self) -> bool:
+        return self._watch is not None and not self._closing
+
+    @property
+    def buffered_packets(self) -> int:
+        """How many calls of `send` are still waiting, at least in part."""
+        return len(self._out) if self._out else 0
+
+    def send(self, data: bytes, *, first: bool = False) -> None:
+        """Write ``data``, or keep what the kernel does not take; ``first`` jumps the queue.
+
+        Never interleaves: a message that has begun to leave goes on before any other.
+        """
+        if self._watch is None or self._closing:
+            return
+        if self._out:
+            self._keep(data, first)
+            return
+        try:
+            sent = self._sock.send(data)
+        except _WOULD_BLOCK:
+            sent = 0
+        except OSError:
+            self._fail()
+            return
+        if sent < len(data):
+            self._keep(memoryview(data)[sent:] if sent else data, first)
+
+    def _keep(self, data: bytes | memoryview, first: bool) -> None:
+        if self._out is None:
+            self._out = deque()
+        if first and len(self._out) > 1:
+            self._out.insert(1, data)  # the head may have left in part
+        else:
+            self._out.append(data)
+        self.buffered_bytes += len(data)
+        if len(self._out) == 1 and self._watch is not None:
+            self._watch.want_write(True)
+
+    def _writable(self) -> None:
+        out = self._out
+        while out:
+            data = out[0]
+            try:
+                sent = self._sock.send(data)
+            except _WOULD_BLOCK:
+                return
+            except OSError:
+                self._fail()
+                return
+            self.buffered_bytes -= sent
+            if sent < len(data):
+                out[0] = memoryview(data)[sent:]
+                return
+            out.popleft()
+        self._out = None
+        if self._watch is not None:
+            self._watch.want_write(False)
+        if self._closing:
+            self._half_close()
+
+    def read_now(self) -> None:
+        """Read once, as if the socket had become readable: before a deadline closes it."""
+        if self._watch is not None:
+            self._readable()
+
+    def _readable(self) -> None:
+        while self._watch is not None:
+            try:
+                data = self._sock.recv(RECV_BYTES)
+            except _WOULD_BLOCK:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._fail()
+                return
+            if self._receiver is not None:
+                self._receiver.received(data)
+            if self._pending is None or not self._pending():
+                return
+
+    def close(self) -> None:
+        """Send what is kept, then close; the receiver hears no more.
+
+        The peer gets `LINGER_S` seconds to take the rest and to close its side: a socket
+        closed with unread input would be reset, and a reset destroys what is on its way.
+        """
+        if self._closing or self._watch is None:
+            return
+        self._closing = True
+        self._receiver = None
+        self._linger = self._loop.call_at(self._loop.now() + LINGER_S, self.abort)
+        if not self._out:
+            self._half_close()
+
+    def _half_close(self) -> None:
+        if self._pending is not None:
+            return  # a TLS stream has no half; the peer closes, or the linger ends
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close now; what is kept is dropped and the receiver hears no more."""
+        self._receiver = None
+        self._fail()
+
+    def close_in_child(self) -> None:
+        """Close a forked child's copy of the descriptor; the parent's stays as it is."""
+        self._watch = None
+        self._receiver = None
+        if self._owned:
+            self._sock.close()
+
+    def _fail(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is None:
+            return
+        watch.stop()
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        self._out = None
+        self.buffered_bytes = 0
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        if self._owned:
+            self._loop.discard(self._sock)
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.gone()
+        for fn in self._when_closed:
+            fn()
+        self._when_closed = ()

@@ -1,0 +1,428 @@
+"""The loop on plain threads: one selector thread, and turns taken by whoever is free.
+
+A turn asked for is appended to a deque; who asked then tries the one lock. Whoever holds
+it runs what is queued, so nobody waits for it but the selector thread, and a finaliser or
+a signal handler that asks for a turn inside a turn finds the lock taken and leaves it to
+the holder. Nothing in a turn waits, logs or runs user code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from flask_sio.protocol.timers import Timer, Wheel
+from flask_sio.runtime.loop import (
+    IDLE_S,
+    IDLE_WORKERS,
+    STALL_S,
+    TICK_S,
+    PoolOptions,
+    Task,
+    Ticket,
+    Turn,
+    Waiter,
+    Watch,
+    original,
+)
+
+T = TypeVar("T")
+Job = Callable[[], object]
+
+logger = logging.getLogger("flask_sio.runtime")
+
+_get_ident: Callable[[], int] = original("_thread", "get_ident")
+_allocate_lock: Callable[[], Any] = original("_thread", "allocate_lock")
+_start_new_thread: Callable[..., int] = original("_thread", "start_new_thread")
+_sleep: Callable[[float], None] = original("time", "sleep")
+
+
+class _Waiter:
+    """A raw lock, acquired twice; a pool worker that waits here frees its place."""
+
+    __slots__ = ("_lock", "_loop")
+
+    def __init__(self, loop: ThreadLoop) -> None:
+        self._loop = loop
+        self._lock = _allocate_lock()
+        self._lock.acquire()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._lock.acquire(False):
+            return True
+        with self._loop.waiting():
+            return bool(self._lock.acquire(True, -1 if timeout is None else max(0.0, timeout)))
+
+    def set(self) -> None:
+        self._lock.release()
+
+
+class _Waiting:
+    """While entered by a pool worker, its place in the pool belongs to others."""
+
+    __slots__ = ("_is_worker", "_pool")
+
+    def __init__(self, pool: _Pool) -> None:
+        self._pool = pool
+        self._is_worker = False
+
+    def __enter__(self) -> None:
+        self._is_worker = _get_ident() in self._pool.workers
+        if self._is_worker:
+            self._pool.loop.run(self._pool.leave)
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_worker:
+            self._pool.loop.run(self._pool.enter)
+
+
+class _Watch:
+    """One socket's registration with the selector."""
+
+    __slots__ = ("_events", "_loop", "_sock", "on_readable", "on_writable")
+
+    def __init__(self, loop: ThreadLoop, sock: Any, on_readable: Job, on_writable: Job) -> None:
+        self._loop = loop
+        self._sock = sock
+        self.on_readable = on_readable
+        self.on_writable = on_writable
+        self._events = selectors.EVENT_READ
+        loop.selector.register(sock, self._events, self)
+        loop.nudge()
+
+    def want_write(self, wanted: bool) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if wanted else 0)
+        if self._events and events != self._events:
+            self._events = events
+            self._loop.selector.modify(self._sock, events, self)
+            self._loop.nudge()
+
+    def stop(self) -> None:
+        if self._events:
+            self._events = 0
+            self._loop.selector.unregister(self._sock)
+
+    def happened(self, mask: int) -> None:
+        if mask & selectors.EVENT_WRITE and self._events & selectors.EVENT_WRITE:
+            self.on_writable()
+        if mask & selectors.EVENT_READ and self._events & selectors.EVENT_READ:
+            self.on_readable()
+
+
+class ThreadTasks:
+    """Background tasks are daemon threads."""
+
+    def spawn(self, fn: Callable[..., object], *args: Any, **kwargs: Any) -> Task:
+        task = threading.Thread(target=fn, args=args, kwargs=kwargs, daemon=True)
+        task.start()
+        return task
+
+    def sleep(self, seconds: float) -> None:
+        _sleep(seconds)
+
+
+class ThreadLoop(ThreadTasks):
+    """The owner of a server's state in a process that runs on OS threads."""
+
+    name: Final = "threading"
+
+    def __init__(self, pool: PoolOptions) -> None:
+        self._lock = _allocate_lock()
+        self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._holder = 0
+        self._wheel = Wheel()
+        self._discarded: list[Any] = []
+        self._ticks: list[Callable[[], None]] = []
+        self._tick_due = time.monotonic() + TICK_S
+        self.stall_s = 0.0
+        self.selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self.selector.register(self._wake_in, selectors.EVENT_READ, None)
+        self._pool = _Pool(self, pool)
+        self.ready = self._pool.ready
+        self._thread = _start_new_thread(self._select_for_ever, ())
+
+    # -- turns -------------------------------------------------------------------------
+
+    def run(self, fn: Callable[..., object], *args: Any) -> None:
+        self._jobs.append((fn, args))
+        self._drain()
+
+    def _drain(self) -> None:
+        while self._jobs and self._lock.acquire(False):
+            self._holder = _get_ident()
+            try:
+                self._run_jobs()
+            finally:
+                self._holder = 0
+                self._lock.release()
+
+    def _run_jobs(self) -> None:
+        while self._jobs:
+            fn, args = self._jobs.popleft()
+            try:
+                fn(*args)
+            except Exception as error:
+                self._pool.start(partial(_log_error, error))
+            del fn, args
+
+    def call(self, fn: Callable[..., T], *args: Any) -> T:
+        if self._holder == _get_ident():  # a finaliser inside a turn: it cannot wait for it
+            return fn(*args)
+        ticket = Ticket(_Waiter(self), fn, args)
+        self.run(ticket.settle)
+        return ticket.result()  # type: ignore[no-any-return]
+
+    def soon(self, fn: Callable[..., object], *args: Any) -> None:
+        self._jobs.append((fn, args))
+        if self._holder != _get_ident():
+            self._drain()
+
+    # -- time --------------------------------------------------------------------------
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def call_at(self, when: float, fn: Job) -> Timer:
+        first = self._wheel.next()
+        timer = self._wheel.add(when, fn)
+        if first is None or when < first:
+            self.nudge()
+        return timer
+
+    def on_tick(self, fn: Callable[[], None]) -> None:
+        self._ticks.append(fn)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now < self._tick_due:
+            return
+        lag = now - self._tick_due
+        if lag > STALL_S:
+            self.stall_s += lag
+        self._tick_due = now + TICK_S
+        for fn in self._ticks:
+            self._guarded(fn)
+
+    # -- the selector thread -----------------------------------------------------------
+
+    def nudge(self) -> None:
+        """Make the selector thread look again at what it watches and when it is due."""
+        try:
+            self._wake_out.send(b"x")
+        except BlockingIOError:
+            pass  # it is awake already
+
+    def _timeout(self) -> float:
+        due = self._wheel.next()
+        when = self._tick_due if due is None else min(due, self._tick_due)
+        return max(0.0, when - time.monotonic())
+
+    def _select_for_ever(self) -> None:
+        while True:
+            events = self.selector.select(self._timeout())
+            self._lock.acquire()
+            self._holder = _get_ident()
+            try:
+                for key, mask in events:
+                    if key.data is None:
+                        self._empty_wake()
+                    else:
+                        self._guarded(key.data.happened, mask)
+                for fn in self._wheel.drain(time.monotonic()):
+                    self._guarded(fn)
+                self._tick()
+                self._run_jobs()
+                discarded, self._discarded = self._discarded, []
+            finally:
+                self._holder = 0
+                self._lock.release()
+            for sock in discarded:
+                sock.close()
+            self._drain()
+
+    def _guarded(self, fn: Callable[..., object], *args: Any) -> None:
+        try:
+            fn(*args)
+        except Exception as error:
+            self._pool.start(partial(_log_error, error))
+
+    def _empty_wake(self) -> None:
+        try:
+            while len(self._wake_in.recv(4096)) == 4096:
+                pass
+        except BlockingIOError:
+            pass
+
+    # -- sockets -----------------------------------------------------------------------
+
+    def watch(self, sock: Any, on_readable: Job, on_writable: Job) -> Watch:
+        return _Watch(self, sock, on_readable, on_writable)
+
+    def discard(self, sock: Any) -> None:
+        self._discarded.append(sock)
+        self.nudge()
+
+    # -- user code ---------------------------------------------------------------------
+
+    def defer(self, fn: Callable[..., object], *args: Any) -> None:
+        self.run(self._pool.start, lambda: fn(*args))
+
+    def waiter(self) -> Waiter:
+        return _Waiter(self)
+
+    def waiting(self) -> _Waiting:
+        """Return a context in which a pool worker does not count as running."""
+        return _Waiting(self._pool)
+
+    def sleep(self, seconds: float) -> None:
+        with self.waiting():
+            _sleep(seconds)
+
+    @property
+    def running_handlers(self) -> int:
+        return self._pool.running
+
+
+class _Worker:
+    """One pool thread; it waits for its next job on a lock of its own."""
+
+    __slots__ = ("_given", "_job", "_pool")
+
+    def __init__(self, pool: _Pool, job: Job) -> None:
+        self._pool = pool
+        self._job: Job | None = job
+        self._given = _allocate_lock()
+        self._given.acquire()
+        _start_new_thread(self._work, ())
+
+    def give(self, job: Job | None) -> None:
+        self._job = job
+        self._given.release()
+
+    def _work(self) -> None:
+        pool, ident = self._pool, _get_ident()
+        pool.workers.add(ident)
+        locals_before = _thread_locals()
+        try:
+            while self._job is not None:
+                try:
+                    self._job()
+                except SystemExit:
+                    break
+                except BaseException:
+                    logger.exception("a job failed outside of its handler")
+                self._job = None
+                if pool.fresh or locals_before is None or _thread_locals() != locals_before:
+                    break
+                pool.loop.run(pool.job_done, self)
+                self._given.acquire()
+            else:
+                return
+        finally:
+            pool.workers.discard(ident)
+        pool.loop.run(pool.job_done, None)
+
+
+class _Pool:
+    """Threads that run handlers one after another; all but `_Worker` in the owner's turn.
+
+    A thread whose job left a ``threading.local`` value behind ends, as does one whose job
+    ended by a BaseException: nothing of one job reaches the next.
+    """
+
+    def __init__(self, loop: ThreadLoop, options: PoolOptions) -> None:
+        self.loop = loop
+        self._max = options.max_handlers or 256
+        self.fresh = options.fresh_greenlets
+        self._ready: deque[Turn] = deque()
+        self._idle: list[_Worker] = []
+        self._fewest_idle = 0
+        self._trim_at = time.monotonic() + IDLE_S
+        self._warned = False
+        self.workers: set[int] = set()
+        self.running = 0
+        loop.on_tick(self._trim)
+
+    def ready(self, turn: Turn) -> None:
+        self._ready.append(turn)
+        self._take_turns()
+
+    def _take_turns(self) -> None:
+        while self._ready:
+            if self.running >= self._max:
+                self._warn_full()
+                return
+            job = self._ready.popleft().take_turn()
+            if job is not None:
+                self.start(job)
+
+    def start(self, job: Job) -> None:
+        self.running += 1
+        if self._idle:
+            self._idle.pop().give(job)
+        else:
+            _Worker(self, job)
+
+    def job_done(self, worker: _Worker | None) -> None:
+        """Take back a worker, or only its place where the thread has ended."""
+        self.running -= 1
+        if worker is not None:
+            self._idle.append(worker)
+        self._take_turns()
+
+    def leave(self) -> None:
+        self.running -= 1
+        self._take_turns()
+
+    def enter(self) -> None:
+        self.running += 1
+
+    def _warn_full(self) -> None:
+        if not self._warned:
+            self._warned = True
+            self.start(
+                lambda: logger.warning(
+                    "max_handlers=%d handlers are running; further events wait", self._max
+                )
+            )
+
+    def _trim(self) -> None:
+        """End the threads that nobody needed for `IDLE_S` seconds."""
+        self._fewest_idle = min(self._fewest_idle, len(self._idle))
+        now = time.monotonic()
+        if now >= self._trim_at:
+            for _ in range(max(0, self._fewest_idle - IDLE_WORKERS)):
+                self._idle.pop(0).give(None)
+            self._fewest_idle = len(self._idle)
+            self._trim_at = now + IDLE_S
+
+
+def _log_error(error: BaseException) -> None:
+    logger.error("internal error", exc_info=error)
+
+
+def _thread_locals() -> int | None:
+    """Count what ``threading.local`` objects keep for this thread; None if unknown.
+
+    CPython holds it in the thread state's dict, as it has since 2.x.
+    """
+    if os.name != "posix" and not hasattr(ctypes, "pythonapi"):
+        return None
+    address = _get_thread_dict()
+    return len(ctypes.cast(address, ctypes.py_object).value) if address else None
+
+
+_get_thread_dict = ctypes.pythonapi.PyThreadState_GetDict
+_get_thread_dict.restype = ctypes.c_void_p
