@@ -1,0 +1,297 @@
+"""One Engine.IO connection: what a client keeps while its transport changes.
+
+Everything here happens in the owner's turn (`runtime/loop.py`). A connection has one
+transport, polling or WebSocket, and while it upgrades a probing WebSocket beside it:
+
+====== =========== =========== ===========================================
+packet polling     websocket   probing websocket
+====== =========== =========== ===========================================
+``0``  ignored     ignored     closes the probe
+``1``  close       close       closes the probe
+``2``  error       error       ``2probe``: answer ``3probe``, else closes it
+``3``  alive       alive       closes the probe
+``4``  message     message     closes the probe
+``5``  ignored     ignored     the WebSocket becomes the transport
+``6``  ignored     ignored     closes the probe
+====== =========== =========== ===========================================
+"""
+
+from __future__ import annotations
+
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from flask_sio.engine.polling import HeldPoll, Polling
+from flask_sio.errors import PacketError
+from flask_sio.protocol import eio
+from flask_sio.protocol.encoded import Encoded
+from flask_sio.protocol.heartbeat import Heartbeat
+
+if TYPE_CHECKING:
+    from flask_sio.engine.server import Engine
+    from flask_sio.engine.websocket import Probe, WebSocket
+    from flask_sio.protocol.timers import Timer
+
+Reason = Literal[
+    "ping timeout",
+    "transport close",
+    "transport error",
+    "parse error",
+    "forced close",
+    "forced server close",
+    "server shutting down",
+]
+
+CLOSING_S = 30.0
+"""How long a closed polling connection waits for the GET that takes its close packet."""
+
+
+class Handler(Protocol):
+    """The layer above: one client's share of Socket.IO. Owner's turn; must not wait."""
+
+    def message(self, data: str | bytes) -> None:
+        """Take one Engine.IO message."""
+
+    def closed(self, reason: Reason) -> None:
+        """Learn that the connection has ended. Once."""
+
+
+class Connection:
+    """One client's Engine.IO connection."""
+
+    __slots__ = (
+        "_heartbeat",
+        "_timer",
+        "context",
+        "engine",
+        "environ",
+        "handler",
+        "polling",
+        "probe",
+        "sid",
+        "state",
+        "websocket",
+    )
+
+    def __init__(self, engine: Engine, sid: str, environ: dict[str, Any], context: Context) -> None:
+        self.engine = engine
+        self.context = context
+        """Of the client's first request; user code runs in copies of it."""
+        self.sid = sid
+        """Secret: whoever knows it is the client. Never leaves the handshake, nor enters a log."""
+        self.environ = environ
+        self.state: Literal["open", "closing", "closed"] = "open"
+        self.handler: Handler | None = None
+        self.polling: Polling | None = None
+        self.websocket: WebSocket | None = None
+        self.probe: Probe | None = None
+        self._heartbeat = Heartbeat()
+        loop = engine.loop
+        self._timer: Timer | None = loop.call_at(
+            loop.now() + engine.options.ping_interval_s, self._beat
+        )
+
+    @property
+    def transport_name(self) -> Literal["polling", "websocket"]:
+        return "polling" if self.websocket is None else "websocket"
+
+    # -- in ----------------------------------------------------------------------------
+
+    def alive(self) -> None:
+        """Note that the client sent something, whatever it was."""
+        self._heartbeat.heard = True
+
+    def receive(self, kind: str, data: str | bytes) -> None:
+        """Act on one packet of the connection's transport; see the table above."""
+        if self.state != "open":
+            return
+        if kind == eio.MESSAGE:
+            if self.handler is not None:
+                self.handler.message(data)
+        elif kind == eio.CLOSE:
+            self.end("transport close")
+        elif kind == eio.PING:  # Engine.IO 4: the server pings
+            self.end("transport error")
+
+    def on_text(self, text: str) -> None:
+        if text[:1] == "4":
+            self.receive("4", text[1:])
+            return
+        try:
+            packet = eio.decode_packet(text)
+        except PacketError:
+            self.end("parse error")
+        else:
+            self.receive(packet.type, packet.data)
+
+    def on_binary(self, data: bytes) -> None:
+        self.receive("4", data)
+
+    def on_lost(self, reason: Literal["transport close", "transport error"]) -> None:
+        self.end(reason)
+
+    # -- polling requests --------------------------------------------------------------
+
+    def get(self, held: HeldPoll) -> bool:
+        """Take a GET; return whether it is held. One that came too late is refused."""
+        if self.polling is None or self.state == "closed":
+            held.answer(None)
+            return False
+        self.alive()
+        return self.polling.get(held)
+
+    def begin_post(self) -> bool:
+        """Admit a POST; two at once end the connection (data request overlap)."""
+        if self.polling is None or self.state == "closed":
+            return False
+        if self.polling.posting:
+            self.end("transport error")
+            return False
+        self.alive()
+        self.polling.posting = True
+        return True
+
+    def end_post(self) -> None:
+        if self.polling is not None:
+            self.polling.posting = False
+
+    def post(self, packets: list[eio.Packet]) -> bool:
+        """Act on the packets of a POST in their order; False if the connection had ended."""
+        if self.state == "closed":
+            return False
+        self.alive()
+        for packet in packets:
+            self.receive(packet.type, packet.data)
+        return True
+
+    # -- out ---------------------------------------------------------------------------
+
+    def send(self, encoded: Encoded) -> bool:
+        """Hand a packet to the transport; return whether it was taken."""
+        if self.state != "open":
+            return False
+        if self.websocket is None:
+            return self.polling is not None and self.polling.send(encoded)
+        stream = self.websocket.stream
+        if stream.buffered_bytes:
+            options = self.engine.options
+            if (
+                stream.buffered_bytes + encoded.size > options.max_outbound_bytes
+                or stream.buffered_packets >= options.max_outbound_packets
+            ):
+                if options.slow_client == "close":
+                    self.overflow()
+                return False
+        stream.send(encoded.ws)
+        return True
+
+    def overflow(self) -> None:
+        """Close a client that does not take what it is sent. Its memory goes at once."""
+        self.engine.log(
+            "closing a slow client: more than max_outbound_bytes=%d or "
+            "max_outbound_packets=%d are waiting for it",
+            self.engine.options.max_outbound_bytes,
+            self.engine.options.max_outbound_packets,
+        )
+        self.end("transport error")
+
+    # -- heartbeat ---------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        action, when = self._due()
+        if action == "ping":
+            self._send_ping()
+        elif action == "silent":
+            # After a stall timers fire before readable sockets: look once more.
+            if self.websocket is not None:
+                self.websocket.stream.read_now()
+            if self.state == "open":
+                self.engine.loop.soon(self._end_if_silent)
+            return
+        self._timer = self.engine.loop.call_at(when, self._beat)
+
+    def _end_if_silent(self) -> None:
+        if self.state != "open":
+            return
+        if self._heartbeat.heard:
+            self._beat()
+        else:
+            self.end("ping timeout")
+
+    def _due(self) -> tuple[str, float]:
+        options, loop = self.engine.options, self.engine.loop
+        return self._heartbeat.due(
+            loop.now(), options.ping_interval_s, options.ping_timeout_s, loop.stall_s
+        )
+
+    def _send_ping(self) -> None:
+        if self.websocket is not None:
+            self.websocket.stream.send(eio.PING_PACKET.ws, first=True)
+        elif self.polling is not None:
+            self.polling.send_first(eio.PING_PACKET)
+
+    # -- upgrade -----------------------------------------------------------------------
+
+    def upgrade(self, websocket: WebSocket) -> None:
+        """Make the probed WebSocket the transport and send it what polling had left."""
+        self.probe = None
+        polling, self.polling = self.polling, None
+        if self.state != "open" or polling is None:
+            websocket.close()
+            return
+        websocket.user = self
+        self.websocket = websocket
+        for encoded in polling.retire(eio.NOOP_PACKET):
+            self.send(encoded)
+
+    # -- end ---------------------------------------------------------------------------
+
+    def close(self, reason: Reason = "forced server close") -> None:
+        """End the connection for the server: what is queued goes out first."""
+        self._finish(reason, "closing")
+
+    def end(self, reason: Reason) -> None:
+        """End the connection now: the client left, broke the rules, or is too slow."""
+        self._finish(reason, "closed")
+
+    def shut_down(self) -> None:
+        """End the connection because the server stops; the client will come back."""
+        self._finish("server shutting down", "closed", code=1001)
+
+    def _finish(
+        self,
+        reason: Reason,
+        state: Literal["closing", "closed"],
+        code: int | None = None,
+    ) -> None:
+        """The one door out."""
+        if self.state == "closed" or (self.state == "closing" and state == "closing"):
+            return
+        told = self.state == "closing"
+        self.state = "closed"
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.probe is not None:
+            self.probe.close()
+            self.probe = None
+        if self.websocket is not None:
+            if reason in ("ping timeout", "transport error"):
+                self.websocket.drop()  # nothing when the WebSocket has closed by itself
+            else:
+                self.websocket.close(code)
+        if self.polling is not None:
+            if state == "closing" and not self.polling.last_words():
+                self.state = "closing"  # the next GET takes the close packet
+                loop = self.engine.loop
+                self._timer = loop.call_at(loop.now() + CLOSING_S, self._forget)
+            else:
+                self.polling.retire(eio.CLOSE_PACKET if reason != "transport close" else None)
+        if self.state == "closed":
+            self.engine.forget(self)
+        if self.handler is not None and not told:
+            handler, self.handler = self.handler, None
+            handler.closed(reason)
+
+    def _forget(self) -> None:
+        self.end("transport close")

@@ -1,0 +1,180 @@
+"""The HTTP endpoint of the engine: handshake, GET, POST, WebSocket (protocol sheet 1).
+
+`Endpoint.handle` runs in the server's thread or greenlet. It reads and writes HTTP there,
+and does everything to a connection in the owner's turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
+from typing import Any
+
+from flask_sio.engine import http
+from flask_sio.engine.connection import Connection
+from flask_sio.engine.environ import slim
+from flask_sio.engine.gate import EngineRequest, Refusal, check
+from flask_sio.engine.http import Response
+from flask_sio.engine.polling import HeldPoll, Parts, payload
+from flask_sio.engine.release import AbortWatch, ReleasedPoll
+from flask_sio.engine.server import Engine
+from flask_sio.engine.upgrade import Upgrade
+from flask_sio.errors import PacketError, PayloadTooBig
+from flask_sio.protocol import eio
+from flask_sio.runtime import takeover
+
+StartResponse = Callable[..., Any]
+Environ = dict[str, Any]
+
+
+class Endpoint:
+    """Answers the requests that `gate.matches` sends here."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def handle(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request; the WSGI application of the engine."""
+        engine = self._engine
+        if not engine.has_loop:
+            found = takeover.find(environ, start_response)
+            engine.start(None if found is None else found.is_gevent)
+        request = EngineRequest.from_environ(environ)
+        if request.method == "OPTIONS":
+            return engine.cors.preflight(environ).send(start_response)
+        refusal = check(request, engine.connections.get, engine)
+        if refusal is not None:
+            return self._refuse(request, refusal, start_response)
+        connection = engine.connections.get(request.sid)
+        if request.is_upgrade:
+            return Upgrade(engine, request, connection).answer(start_response)
+        if connection is None:
+            return self._handshake(request, start_response)
+        if request.method == "GET":
+            return self._poll(request, connection, start_response)
+        if request.method == "POST":
+            return self._send(request, self._post(request, connection), start_response)
+        return self._send(request, http.method_not_allowed(), start_response)
+
+    # -- answers -----------------------------------------------------------------------
+
+    def _send(
+        self, request: EngineRequest, response: Response, start_response: StartResponse
+    ) -> list[bytes]:
+        response.headers.extend(self._engine.cors.headers(request.environ))
+        return response.send(start_response, head=request.method == "HEAD")
+
+    def _refuse(
+        self, request: EngineRequest, refusal: Refusal, start_response: StartResponse
+    ) -> list[bytes]:
+        if refusal.context == "INVALID_ORIGIN":
+            self._engine.warn_once(
+                "refused a request from origin %.200r; cors_allowed_origins decides which "
+                "may connect, ProxyFix or trusted_proxies what a proxy forwards (said once)",
+                request.origin,
+            )
+        elif refusal.code == 5:
+            self._engine.warn_once(
+                "refused a client that speaks Engine.IO revision %.20r; this server speaks "
+                "revision 4: socket.io-client 3 or 4 (said once)",
+                request.eio,
+            )
+        answer = http.ws_error if request.is_upgrade else http.error
+        return self._send(request, answer(refusal.code), start_response)
+
+    def _packets(self, request: EngineRequest, parts: Parts) -> Response:
+        options = self._engine.options
+        response = http.poll_answer(payload(parts))
+        if options.http_compression:
+            accepted = request.environ.get("HTTP_ACCEPT_ENCODING")
+            response = http.compress(response, accepted, options.compression_threshold)
+        return response
+
+    # -- GET ---------------------------------------------------------------------------
+
+    def _handshake(self, request: EngineRequest, start_response: StartResponse) -> list[bytes]:
+        engine, environ = self._engine, dict(request.environ)
+        if engine.is_full:
+            return self._send(request, http.unavailable(), start_response)
+        upgrades = self._upgrades(environ, start_response)
+        kept, context = slim(environ), copy_context()
+        connection = engine.loop.call(lambda: engine.open(kept, context, polling=True))
+        response = self._packets(request, [engine.open_packet(connection, upgrades).text])
+        cookie = engine.cookie.set_cookie(connection.sid)
+        if cookie is not None:
+            response.headers.append(cookie)
+        return self._send(request, response, start_response)
+
+    def _upgrades(self, environ: Environ, start_response: StartResponse) -> list[str]:
+        engine = self._engine
+        if not engine.options.allow_upgrades or "websocket" not in engine.transports:
+            return []
+        if takeover.has_socket(environ, start_response):
+            return ["websocket"]
+        engine.warn_once(
+            "this WSGI server (%s) shows no socket: clients stay on long polling (said once)",
+            environ.get("SERVER_SOFTWARE") or "unknown",
+        )
+        return []
+
+    def _poll(
+        self, request: EngineRequest, connection: Connection, start_response: StartResponse
+    ) -> list[bytes]:
+        loop, environ = self._engine.loop, dict(request.environ)
+        if loop.name == "threading":
+            released = ReleasedPoll(
+                self._engine, connection, lambda parts: self._raw(request, parts)
+            )
+            parts, is_released = released.get(environ, start_response)
+            if is_released:
+                start_response("101 Switching Protocols", [])
+                return []
+        else:
+            held = HeldPoll(loop.waiter())
+            if loop.call(self._get, connection, held):
+                with AbortWatch(loop, takeover.watch_fd(environ), connection, held):
+                    held.wait()
+            parts = held.parts
+        return self._send(request, self._answer(request, parts), start_response)
+
+    @staticmethod
+    def _get(connection: Connection, held: HeldPoll) -> bool:
+        return connection.get(held)
+
+    def _answer(self, request: EngineRequest, parts: Parts | None) -> Response:
+        return http.bad_request() if parts is None else self._packets(request, parts)
+
+    def _raw(self, request: EngineRequest, parts: Parts | None) -> bytes:
+        response = self._answer(request, parts)
+        response.headers.extend(self._engine.cors.headers(request.environ))
+        return response.raw()
+
+    # -- POST --------------------------------------------------------------------------
+
+    def _post(self, request: EngineRequest, connection: Connection) -> Response:
+        loop = self._engine.loop
+        if not loop.call(connection.begin_post):
+            return http.bad_request()
+        try:
+            return self._read_post(request, connection)
+        finally:
+            loop.run(connection.end_post)
+
+    def _read_post(self, request: EngineRequest, connection: Connection) -> Response:
+        loop, environ = self._engine.loop, request.environ
+        if environ.get("CONTENT_TYPE") == "application/octet-stream":
+            loop.run(connection.end, "transport error")
+            return http.bad_request()
+        try:
+            body = http.read_body(environ, self._engine.options.max_http_buffer_size)
+        except PayloadTooBig:
+            return http.too_large()
+        except (http.BodyAborted, PacketError):
+            loop.run(connection.end, "transport error")
+            return http.bad_request()
+        try:
+            packets = eio.decode_payload(body)
+        except PacketError:
+            loop.run(connection.end, "parse error")
+            return http.bad_request()
+        return http.post_ok() if loop.call(connection.post, packets) else http.bad_request()

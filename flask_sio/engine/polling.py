@@ -1,0 +1,178 @@
+"""The polling transport: at most one GET held and one POST running (protocol sheet 1.11).
+
+A held GET is *parked* (its WSGI call waits; under gevent that is a greenlet) or *released*
+(its socket was taken over, so that it holds no thread, and we write the answer). Either is
+a `HeldPoll`. Everything but `HeldPoll.wait` happens in the owner's turn.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from flask_sio.protocol import eio
+from flask_sio.protocol.encoded import Encoded
+
+if TYPE_CHECKING:
+    from flask_sio.engine.connection import Connection
+    from flask_sio.runtime.loop import Waiter
+
+MAX_PACKETS = 16
+"""Packets in one answer; python-engineio's client refuses more (trap 47)."""
+
+Parts = list[str]
+
+
+class HeldPoll:
+    """One GET that waits for packets, and its answer."""
+
+    __slots__ = ("_on_answer", "_waiter", "parts")
+
+    def __init__(
+        self, waiter: Waiter | None = None, on_answer: Callable[[Parts | None], None] | None = None
+    ) -> None:
+        self._waiter = waiter
+        self._on_answer = on_answer
+        self.parts: Parts | None = None
+        """The packets of the answer; None for a request that must be refused (400)."""
+
+    def wait(self) -> Parts | None:
+        """Wait for the answer, in the WSGI call of a parked GET."""
+        if self._waiter is not None:
+            self._waiter.wait()
+        return self.parts
+
+    def answer(self, parts: Parts | None) -> None:
+        """Settle this GET. Once."""
+        self.parts = parts
+        if self._waiter is not None:
+            self._waiter.set()
+        if self._on_answer is not None:
+            self._on_answer(parts)
+
+
+class Polling:
+    """The transport of a connection that has not upgraded."""
+
+    __slots__ = ("_connection", "_flushing", "_queue", "_queued_bytes", "held", "posting")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._queue: deque[Encoded] = deque()
+        self._queued_bytes = 0
+        self._flushing = False
+        self.held: HeldPoll | None = None
+        self.posting = False
+        """Whether a POST's body is being read or acted upon."""
+
+    # -- out ---------------------------------------------------------------------------
+
+    def send(self, encoded: Encoded) -> bool:
+        options = self._connection.engine.options
+        self._queued_bytes += encoded.size
+        if (
+            self._queued_bytes > options.max_outbound_bytes
+            or len(self._queue) >= options.max_outbound_packets
+        ):
+            self._queued_bytes -= encoded.size
+            if options.slow_client == "close":
+                self._connection.overflow()
+            return False
+        self._queue.append(encoded)
+        self._flush_soon()
+        return True
+
+    def send_first(self, encoded: Encoded) -> None:
+        """Queue a heartbeat before everything else."""
+        self._queue.appendleft(encoded)
+        self._queued_bytes += encoded.size
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        # One answer for all that is queued in this pass, header and attachments together.
+        if self.held is not None and not self._flushing:
+            self._flushing = True
+            self._connection.engine.loop.soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self.held is not None and self._queue:
+            held, self.held = self.held, None
+            held.answer(self._take())
+
+    def _take(self) -> Parts:
+        """Return up to `MAX_PACKETS` queued packets; what does not fit stays queued."""
+        parts: Parts = []
+        while self._queue and len(parts) < MAX_PACKETS:
+            encoded = self._queue[0]
+            fits = MAX_PACKETS - len(parts)
+            if encoded.packets > fits and parts:
+                break
+            self._queue.popleft()
+            self._queued_bytes -= encoded.size
+            parts.extend(encoded.polling)
+        return parts
+
+    # -- GET ---------------------------------------------------------------------------
+
+    def get(self, held: HeldPoll) -> bool:
+        """Take a GET: answer it or hold it; return whether it is held."""
+        connection = self._connection
+        if self.held is not None:
+            held.answer(None)
+            connection.end("transport error")  # overlap from client
+            return False
+        if connection.state == "closing":
+            parts = self._take()
+            if not self._queue:
+                parts = [*parts, eio.CLOSE] if parts else [eio.NOOP, eio.CLOSE]
+                connection.end("transport close")
+            held.answer(parts)
+            return False
+        if self._queue:
+            held.answer(self._take())
+            return False
+        if connection.probe is not None and connection.probe.probed:
+            held.answer([eio.NOOP])
+            return False
+        self.held = held
+        return True
+
+    def abandon(self, held: HeldPoll) -> None:
+        """Note that the peer of a held GET has gone."""
+        if self.held is held:
+            self.held = None
+            held.answer([eio.NOOP])
+            self._connection.end("transport error")  # poll connection closed prematurely
+
+    def nudge(self) -> None:
+        """Release a held GET with a noop: the client pauses polling to upgrade."""
+        self._settle(eio.NOOP_PACKET)
+
+    def _settle(self, encoded: Encoded | None) -> bool:
+        if self.held is None or encoded is None:
+            return False
+        held, self.held = self.held, None
+        held.answer([*self._take(), *encoded.polling] if self._queue else list(encoded.polling))
+        return True
+
+    # -- end ---------------------------------------------------------------------------
+
+    def last_words(self) -> bool:
+        """Send what is queued and the close packet; False if no GET is held for it."""
+        if self.held is None or len(self._queue) >= MAX_PACKETS:
+            return False
+        return self._settle(eio.CLOSE_PACKET)
+
+    def retire(self, answer: Encoded | None) -> Iterable[Encoded]:
+        """Stop being the transport; return what was queued, release a held GET."""
+        queue, self._queue = self._queue, deque()
+        self._queued_bytes = 0
+        self._settle(answer or eio.NOOP_PACKET)
+        return queue
+
+
+def payload(parts: Parts) -> bytes:
+    """Return the body of a poll's answer."""
+    return eio.encode_payload(parts)

@@ -1,0 +1,220 @@
+"""The table of connections: who comes in, how many, and how all of them leave.
+
+`Engine` owns the connections of one server; `endpoint.py` answers their HTTP requests.
+Attributes are read from any thread, and change in the owner's turn only.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, Literal
+
+from flask_sio import ids
+from flask_sio.engine.connection import Connection, Handler
+from flask_sio.engine.cookie import EngineCookie
+from flask_sio.engine.cors import CorsPolicy
+from flask_sio.engine.polling import Polling
+from flask_sio.options import ServerOptions
+from flask_sio.protocol import eio
+from flask_sio.protocol.encoded import Encoded
+from flask_sio.runtime import worker
+from flask_sio.runtime.loop import Loop, PoolOptions, Tasks, choose, is_patched, tasks
+from flask_sio.runtime.stream import Stream
+
+logger = logging.getLogger("flask_sio.engine")
+
+_FD_RESERVE = 64
+"""Descriptors left to the application: files, databases, the listener."""
+_OWN_FDS = 16
+
+
+class Engine:
+    """The Engine.IO connections of one server in this process."""
+
+    def __init__(self, options: ServerOptions, accept: Callable[[Connection], Handler]) -> None:
+        self.options = options
+        self.transports = options.transports
+        self.cors = CorsPolicy(
+            options.cors_allowed_origins, options.cors_credentials, options.trusted_proxies
+        )
+        self.cookie = EngineCookie(options.cookie)
+        self.connections: dict[str, Connection] = {}
+        self.streams: set[Stream] = set()
+        self.is_draining = False
+        self.max_connections = options.max_connections or _descriptors_left()
+        self._accept = accept
+        self._loop: Loop | None = None
+        self._expected = options.async_mode
+        self._loop_lock = threading.Lock()
+        self._said: set[str] = set()
+        _forget_after_fork(self)
+
+    # -- the loop ----------------------------------------------------------------------
+
+    @property
+    def loop(self) -> Loop:
+        """The loop; the first request chooses it, or who asks before that."""
+        return self._loop or self.start(None)
+
+    @property
+    def has_loop(self) -> bool:
+        return self._loop is not None
+
+    def start(self, on_gevent: bool | None) -> Loop:
+        """Choose the loop by the first request's socket, once."""
+        with self._loop_lock:
+            if self._loop is None:
+                options = self.options
+                pool = PoolOptions(options.max_handlers, options.fresh_greenlets)
+                loop = choose(self._expected, on_gevent, pool)
+                loop.call(loop.on_tick, self._tick)
+                self._loop = loop
+                atexit.register(self._hold_worker)
+        return self._loop
+
+    def expect(self, name: Literal["gevent", "threading"]) -> None:
+        """Note what the server about to be started runs on, where nothing says otherwise."""
+        if self._expected is None:
+            self._expected = name
+
+    def tasks(self) -> Tasks:
+        """Return what starts background tasks, without choosing the loop yet."""
+        if self._loop is not None:
+            return self._loop
+        mode = self._expected
+        return tasks(mode == "gevent" if mode else is_patched())
+
+    def _tick(self) -> None:
+        if not self.is_draining and worker.is_stopping():
+            self.drain()
+
+    def log(self, message: str, *args: Any) -> None:
+        """Log from the owner's turn, where nothing may wait."""
+        self.loop.defer(logger.info, message, *args)
+
+    def warn_once(self, message: str, *args: Any) -> None:
+        """Log a warning the first time only. Any thread."""
+        if message not in self._said:
+            self._said.add(message)
+            self.loop.defer(logger.warning, message, *args)
+
+    # -- coming and going --------------------------------------------------------------
+
+    @property
+    def is_full(self) -> bool:
+        return self.is_draining or len(self.connections) >= self.max_connections
+
+    def open(self, environ: dict[str, Any], context: Context, *, polling: bool) -> Connection:
+        """Make a connection with a fresh sid, and its handler. ``environ`` is slim."""
+        connection = Connection(self, self._new_sid(), environ, context)
+        if polling:
+            connection.polling = Polling(connection)
+        self.connections[connection.sid] = connection
+        connection.handler = self._accept(connection)
+        return connection
+
+    def _new_sid(self) -> str:
+        while True:
+            sid = ids.new_id(self.options.generate_id)
+            if sid not in self.connections:
+                return sid
+
+    def open_packet(self, connection: Connection, upgrades: list[str]) -> Encoded:
+        """Return the handshake's open packet."""
+        options = self.options
+        return eio.open_packet(
+            connection.sid,
+            upgrades,
+            options.ping_interval_s,
+            options.ping_timeout_s,
+            options.max_http_buffer_size,
+        )
+
+    def forget(self, connection: Connection) -> None:
+        """Drop a connection that has ended; `Connection` calls it."""
+        self.connections.pop(connection.sid, None)
+
+    def keep(self, stream: Stream) -> None:
+        """Know a stream until its descriptor is given back, so that a drain can wait."""
+        self.streams.add(stream)
+        stream.when_closed(lambda: self.streams.discard(stream))
+
+    # -- shutdown ----------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Close every client cleanly and take no new ones. Owner's turn.
+
+        Polls are answered, WebSockets get close code 1001; no client is told of a server
+        disconnect, so that stock clients come back by themselves.
+        """
+        self.is_draining = True
+        for connection in list(self.connections.values()):
+            connection.shut_down()
+
+    def shutdown(self, timeout: float = 5.0) -> bool:
+        """Drain and wait until all are gone; return False after ``timeout`` seconds."""
+        if self._loop is None:
+            return True
+        loop = self._loop
+        loop.call(self.drain)
+        gone = loop.waiter()
+        deadline = loop.now() + timeout
+
+        def look() -> None:
+            if (not self.streams and not loop.running_handlers) or loop.now() >= deadline:
+                gone.set()
+            else:
+                loop.call_at(loop.now() + 0.02, look)
+
+        loop.run(look)
+        gone.wait(timeout + 1.0)
+        return not self.streams
+
+    def _hold_worker(self) -> None:
+        """Keep an ending process until its clients have their close frames (``atexit``)."""
+        if self.connections or self.streams:
+            self.shutdown(worker.grace_s())
+
+    def _forget_everything(self) -> None:
+        """In a forked child: the clients, the loop and the locks are the parent's."""
+        streams, self.streams = self.streams, set()
+        self.connections = {}
+        self._loop = None
+        self._loop_lock = threading.Lock()
+        self.is_draining = False
+        atexit.unregister(self._hold_worker)
+        for stream in streams:
+            stream.close_in_child()
+
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _forget_after_fork(engine: Engine) -> None:
+    _engines.add(engine)
+
+
+def _after_fork_in_child() -> None:
+    for engine in list(_engines):
+        engine._forget_everything()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _descriptors_left() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return 1_000_000
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return 1_000_000
+    return max(_OWN_FDS, limit - _FD_RESERVE)

@@ -1,0 +1,157 @@
+"""From a WSGI request to a WebSocket of ours: a new connection's, or a probe's.
+
+Everything that can fail comes before the server's socket is taken (decision 10): limits,
+the handshake, the decoy. After that the WSGI call ends at once with a 101 that goes
+nowhere, or, where the socket cannot be taken (TLS ended in this process), it waits for the
+WebSocket to close (*park*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from typing import Any
+
+from flask_sio.engine import http
+from flask_sio.engine.connection import Connection
+from flask_sio.engine.environ import slim
+from flask_sio.engine.gate import EngineRequest
+from flask_sio.engine.http import Response
+from flask_sio.engine.server import Engine
+from flask_sio.engine.websocket import Probe, WebSocket
+from flask_sio.errors import HandshakeError
+from flask_sio.protocol import ws_handshake
+from flask_sio.runtime import takeover
+
+_HTTP_1_0 = (
+    b"A WebSocket needs HTTP/1.1, and this request came as HTTP/1.0. "
+    b"Behind nginx set: proxy_http_version 1.1;"
+)
+
+
+class _Refused(Exception):
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+class _Rejected:
+    """The user of a WebSocket that is answered 101 and closed: its session has one."""
+
+    def alive(self) -> None: ...
+    def on_text(self, text: str) -> None: ...
+    def on_binary(self, data: bytes) -> None: ...
+    def on_lost(self, reason: str) -> None: ...
+
+
+class Upgrade:
+    """One upgrade request that the gate has let through."""
+
+    def __init__(
+        self, engine: Engine, request: EngineRequest, connection: Connection | None
+    ) -> None:
+        self._engine = engine
+        self._request = request
+        self._connection = connection
+        self._environ = slim(dict(request.environ)) if connection is None else {}
+        self._context = copy_context()
+
+    def answer(self, start_response: Callable[..., Any]) -> list[bytes]:
+        """Answer 101 and return when the WSGI call may end, or refuse."""
+        environ = dict(self._request.environ)
+        try:
+            found, response = self._check(environ, start_response)
+            if found.can_swap:
+                swap = _prepare(found)
+                self._engine.loop.call(
+                    lambda: self._attach(swap.commit(), response, found.early, owned=True)
+                )
+            else:
+                self._park(found, response)
+        except _Refused as refused:
+            refused.response.headers.extend(self._engine.cors.headers(environ))
+            return refused.response.send(start_response)
+        start_response("101 Switching Protocols", [])
+        return []
+
+    def _check(self, environ: dict[str, Any], start_response: Any) -> tuple[takeover.Found, bytes]:
+        engine = self._engine
+        if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+            raise _Refused(Response("400 Bad Request", [("Content-Type", "text/plain")], _HTTP_1_0))
+        if self._connection is None and engine.is_full:
+            raise _Refused(http.unavailable())
+        if self._connection is not None and not engine.options.allow_upgrades:
+            raise _Refused(http.ws_error(3))
+        found = takeover.find(environ, start_response)
+        if found is None:
+            raise _Refused(http.ws_error(3))
+        if found.handshaken:
+            return found, b""
+        try:
+            accept = ws_handshake.check(_headers(environ))
+        except HandshakeError as error:
+            raise _Refused(http.ws_error(3, error.headers)) from None
+        return found, ws_handshake.response(accept, engine.cors.headers(environ))
+
+    # -- the owner's turn --------------------------------------------------------------
+
+    def _attach(self, sock: Any, response: bytes, early: bytes, *, owned: bool) -> WebSocket:
+        """Put the socket to work. Nothing here may fail: the server has let go of it."""
+        connection = self._connection
+        if connection is None:
+            connection = self._engine.open(self._environ, self._context, polling=False)
+            websocket = self._start(sock, connection, response, owned)
+            connection.websocket = websocket
+            websocket.stream.send(self._engine.open_packet(connection, []).ws)
+        elif connection.probe is None and connection.polling is not None:
+            probe = Probe(connection)
+            websocket = self._start(sock, probe, response, owned)
+            connection.probe = probe
+            probe.start(websocket)
+        else:  # upgrading, upgraded or closed meanwhile: 101, then close; the first is unharmed
+            websocket = self._start(sock, _Rejected(), response, owned)
+            websocket.close()
+        if early:
+            websocket.received(early)
+        return websocket
+
+    def _start(self, sock: Any, user: Any, response: bytes, owned: bool) -> WebSocket:
+        websocket = WebSocket(
+            self._engine.loop,
+            sock,
+            user,
+            max_message_bytes=self._engine.options.max_http_buffer_size,
+            response=response,
+            owned=owned,
+        )
+        self._engine.keep(websocket.stream)
+        return websocket
+
+    def _park(self, found: takeover.Found, response: bytes) -> None:
+        """Keep the WSGI call until the WebSocket has closed; the loop drives the socket."""
+        loop = self._engine.loop
+        closed = loop.waiter()
+        found.claim()
+        found.sock.settimeout(0)
+
+        def attach() -> None:
+            websocket = self._attach(found.sock, response, found.early, owned=False)
+            websocket.stream.when_closed(closed.set)
+
+        loop.call(attach)
+        closed.wait()
+
+
+def _prepare(found: takeover.Found) -> takeover.Swap:
+    try:
+        return takeover.Swap.prepare(found)
+    except OSError:
+        raise _Refused(http.unavailable()) from None
+
+
+def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return the request's headers, names in lower case with dashes."""
+    return {
+        key[5:].replace("_", "-").lower(): value
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    }

@@ -1,0 +1,151 @@
+"""A WebSocket on a stream, and the probe that asks to take over from polling.
+
+`WebSocket` turns bytes into messages for its ``user``: the `Connection` whose transport it
+is, or a `Probe`, which hands it to the connection when the client commits the upgrade.
+Owner's turn only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from flask_sio.protocol import eio, websocket
+from flask_sio.runtime.stream import Stream
+
+if TYPE_CHECKING:
+    from flask_sio.engine.connection import Connection
+    from flask_sio.runtime.loop import Loop
+
+_TEXT, _BINARY, _PING, _CLOSE = (
+    websocket.TEXT,
+    websocket.BINARY,
+    websocket.PING,
+    websocket.CLOSE,
+)
+
+
+class User(Protocol):
+    """Who a WebSocket's messages are for."""
+
+    def alive(self) -> None:
+        """Learn that some bytes came."""
+
+    def on_text(self, text: str) -> None:
+        """Take a text message."""
+
+    def on_binary(self, data: bytes) -> None:
+        """Take a binary message."""
+
+    def on_lost(self, reason: Literal["transport close", "transport error"]) -> None:
+        """Learn that the WebSocket has ended by itself. Once."""
+
+
+class WebSocket:
+    """RFC 6455 over a stream that is ours."""
+
+    __slots__ = ("_decoder", "stream", "user")
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: Any,
+        user: User,
+        *,
+        max_message_bytes: int,
+        response: bytes = b"",
+        owned: bool = True,
+    ) -> None:
+        self.user = user
+        self._decoder = websocket.Decoder(max_message_bytes)
+        self.stream = Stream(loop, sock, self, owned=owned)
+        if response:
+            self.stream.send(response)
+
+    def received(self, data: bytes) -> None:
+        self.user.alive()
+        stream = self.stream
+        for opcode, payload in self._decoder.feed(data):
+            if opcode == _TEXT:
+                self.user.on_text(payload)  # type: ignore[arg-type]
+            elif opcode == _BINARY:
+                self.user.on_binary(payload)  # type: ignore[arg-type]
+            elif opcode == _PING:
+                stream.send(websocket.frame(websocket.PONG, payload), first=True)  # type: ignore[arg-type]
+            elif opcode == _CLOSE:
+                stream.send(websocket.frame(_CLOSE, payload), first=True)  # type: ignore[arg-type]
+                stream.close()
+                self.user.on_lost("transport close")
+            if not stream.is_open:
+                return
+        if self._decoder.error is not None:
+            stream.send(websocket.close_frame(self._decoder.error.code))
+            stream.close()
+            self.user.on_lost("transport error")
+
+    def gone(self) -> None:
+        self.user.on_lost("transport close")
+
+    def close(self, code: int | None = None) -> None:
+        """Send a close frame behind what is queued, then close."""
+        if self.stream.is_open:
+            self.stream.send(websocket.close_frame(code))
+            self.stream.close()
+
+    def drop(self) -> None:
+        """Close now; what is queued is dropped, its memory is free at once."""
+        if self.stream.is_open:  # one that ends by itself still has its close frame to send
+            self.stream.abort()
+
+
+class Probe:
+    """A WebSocket beside a polling connection. Its failure harms nobody else."""
+
+    __slots__ = ("_connection", "_timer", "_websocket", "probed")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._websocket: WebSocket | None = None
+        self.probed = False
+        """Whether ``2probe`` has come: from then on polls are answered at once."""
+        loop = connection.engine.loop
+        self._timer = loop.call_at(
+            loop.now() + connection.engine.options.upgrade_timeout, self.close
+        )
+
+    def start(self, socket: WebSocket) -> None:
+        """Begin on a WebSocket whose 101 is on its way."""
+        self._websocket = socket
+
+    def alive(self) -> None:
+        self._connection.alive()
+
+    def on_text(self, text: str) -> None:
+        if self._websocket is None:
+            return
+        if text == "2probe":
+            self.probed = True
+            self._websocket.stream.send(eio.PROBE_REPLY.ws)
+            if self._connection.polling is not None:
+                self._connection.polling.nudge()
+        elif text == eio.UPGRADE:
+            self._timer.cancel()
+            self._connection.upgrade(self._websocket)
+        else:
+            self.close()
+
+    def on_binary(self, data: bytes) -> None:
+        self.close()
+
+    def on_lost(self, reason: str) -> None:
+        self._end()
+
+    def close(self) -> None:
+        """Give up on this upgrade; the connection stays on polling."""
+        if self._websocket is not None:
+            self._websocket.close()
+        self._end()
+
+    def _end(self) -> None:
+        self._timer.cancel()
+        if self._connection.probe is self:
+            self._connection.probe = None

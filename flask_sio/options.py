@@ -1,0 +1,364 @@
+"""Every option of the server, declared once.
+
+Names are the peers'; durations are seconds. ``ServerOptions.build`` is the only way in
+from user code: after it every value can be trusted, and nobody checks again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from flask_sio.engine.cookie import EngineCookie
+from flask_sio.engine.cors import CorsPolicy
+from flask_sio.errors import ConfigError
+
+# Browsers hold a timer's delay in 31 bits of milliseconds; a longer one fires at once.
+_MAX_SECONDS = 2_147_483
+_MIN_SECONDS = 0.001  # one millisecond on the wire
+
+_EMPTY_ORIGINS = (
+    "cors_allowed_origins=[] allows no origin at all. In Flask-SocketIO it switched the check "
+    "off: write cors_allowed_origins='*' for that, or None for same origin"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """The options of one server; build it with ``build``."""
+
+    path: str = "socket.io"
+    """Without outer slashes; ``resource`` is another name for it."""
+    transports: tuple[str, ...] = ("polling", "websocket")
+    ping_interval: float = 25
+    """Seconds between pings; (interval, grace) is taken as their sum."""
+    ping_timeout: float = 20
+    max_http_buffer_size: int = 1_000_000
+    """Bytes of one POST body or WebSocket message; announced as ``maxPayload``."""
+    allow_upgrades: bool = True
+    http_compression: bool = True
+    compression_threshold: int = 1024
+    """Bytes from which a poll answer is compressed."""
+    cookie: str | Mapping[str, Any] | None = None
+    """Name, or name and attributes, of an affinity cookie."""
+    cors_allowed_origins: Any = None
+    """None (same origin), ``"*"``, an origin, a regular expression, a list, a function."""
+    cors_credentials: bool = True
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks whose ``X-Forwarded-*`` headers count."""
+    connect_timeout: float = 45
+    """Seconds a connection may stay without a namespace."""
+    upgrade_timeout: float = 10
+    max_attachments: int = 10
+    """Binary attachments of one event."""
+    max_outbound_bytes: int = 8 * 2**20
+    """Bytes waiting for one client before ``slow_client`` decides."""
+    max_outbound_packets: int = 4096
+    slow_client: Literal["close", "drop"] = "close"
+    """Over the bound: close the connection, or drop the new packet."""
+    max_mailbox_events: int = 1000
+    """Events of one client that wait for their handler."""
+    max_mailbox_bytes: int = 8 * 2**20
+    mailbox_overflow: Literal["close", "error_ack", "drop"] = "close"
+    max_handlers: int | None = None
+    """Handlers running at a time in one process; None is 10,000 with gevent, 256 threads."""
+    fresh_greenlets: bool = False
+    """Run every handler in a new greenlet."""
+    max_connections: int | None = None
+    """None is the limit of open files less a reserve."""
+    async_handlers: bool | None = None
+    """True runs the events of one client at the same time, bounded."""
+    async_mode: Literal["gevent", "threading"] | None = None
+    disconnect_wait: float = 1.0
+    """Seconds a disconnect handler waits for a running one of the same client."""
+    namespaces: tuple[str, ...] | Literal["*"] | None = None
+    """Namespaces accepted without a handler."""
+    always_connect: bool = False
+    json: Any = None
+    """An object with ``dumps`` and ``loads`` instead of our codec."""
+    serve_client: bool = True
+    client_dir: str | None = None
+    """Where the browser bundles lie."""
+    generate_id: Callable[..., str] | None = None
+    """Gives the random part of new ids."""
+
+    cors: CorsPolicy = field(init=False, repr=False, compare=False)
+    engine_cookie: EngineCookie = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        cors = CorsPolicy(self.cors_allowed_origins, self.cors_credentials, self.trusted_proxies)
+        object.__setattr__(self, "cors", cors)
+        object.__setattr__(self, "engine_cookie", EngineCookie(self.cookie))
+
+    @property
+    def ping_interval_s(self) -> float:
+        """Seconds between pings."""
+        return self.ping_interval
+
+    @property
+    def ping_timeout_s(self) -> float:
+        """Seconds a pong may take."""
+        return self.ping_timeout
+
+    @classmethod
+    def build(cls, kwargs: Mapping[str, Any], also: Iterable[str] = ()) -> ServerOptions:
+        """Check keyword arguments and give the options.
+
+        ``also`` names what the caller takes itself, for the hint about a mistyped name.
+        Warns (UserWarning) about peers' options that mean nothing here.
+
+        Raises:
+            TypeError: an unknown name; the text has the nearest known one.
+            ConfigError: a value that cannot work; the text has name, value and what can.
+        """
+        values: dict[str, Any] = {}
+        for name, value in _without_alias(kwargs).items():
+            if name in CHECKS:
+                values[name] = _checked(name, value)
+            elif name in COMPAT:
+                _warn_compat(name, value)
+            else:
+                raise _unknown(name, also)
+        options = cls(**values)
+        if options.ping_interval + options.ping_timeout > _MAX_SECONDS:
+            raise ConfigError(
+                f"ping_interval={options.ping_interval!r}, ping_timeout="
+                f"{options.ping_timeout!r}: accepted is a sum up to {_MAX_SECONDS}"
+            )
+        if _is_empty(options.cors_allowed_origins):
+            warnings.warn(_EMPTY_ORIGINS, UserWarning, stacklevel=3)
+        return options
+
+
+class Check(NamedTuple):
+    """``convert`` gives the value to keep, or raises ValueError or TypeError."""
+
+    accepted: str
+    convert: Callable[[Any], Any]
+
+
+def _checked(name: str, value: Any) -> Any:
+    accepted, convert = CHECKS[name]
+    try:
+        return convert(value)
+    except ConfigError:
+        raise
+    except (ValueError, TypeError) as exc:
+        raise ConfigError(f"{name}={value!r}: accepted is {accepted}") from exc
+
+
+def _without_alias(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(kwargs)
+    path, resource = values.pop("path", None), values.pop("resource", None)
+    if path is not None and resource is not None and path != resource:
+        raise ConfigError(f"path={path!r}, resource={resource!r}: accepted is one of them")
+    if path is not None or resource is not None:
+        values["path"] = resource if path is None else path
+    return values
+
+
+def _unknown(name: str, also: Iterable[str]) -> TypeError:
+    known = sorted({*CHECKS, *COMPAT, *also, "resource"})
+    # camelCase is Node's spelling of the same names
+    snake = "".join(f"_{char.lower()}" if char.isupper() else char for char in str(name))
+    near = difflib.get_close_matches(snake, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return TypeError(f"unknown option {name!r}{hint}")
+
+
+def _warn_compat(name: str, value: Any) -> None:
+    harmless, text = COMPAT[name]
+    if not any(value is known or value == known for known in harmless):
+        # user -> SocketIO or Server -> build -> here
+        warnings.warn(f"{name}={value!r}: {text}", UserWarning, stacklevel=4)
+
+
+def _is_empty(origins: Any) -> bool:
+    return isinstance(origins, (list, tuple, set, frozenset)) and not origins
+
+
+def _need(holds: bool) -> None:
+    if not holds:
+        raise ValueError
+
+
+def _path(value: Any) -> str:
+    _need(isinstance(value, str))
+    path: str = value.removeprefix("/").removesuffix("/")
+    _need(bool(path) and path.isprintable() and not set(path) & set(" ?#%\\"))
+    _need(not path.startswith("/") and not path.endswith("/"))
+    return path
+
+
+def _transports(value: Any) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+    _need(bool(names) and set(names) <= {"polling", "websocket"})
+    return names
+
+
+def _real(value: Any) -> float:
+    """Keep an int an int: 25 must be announced as 25000."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError
+    _need(isinstance(value, int) or math.isfinite(value))
+    return value
+
+
+def _seconds(value: Any) -> float:
+    number = _real(value)
+    _need(_MIN_SECONDS <= number <= _MAX_SECONDS)
+    return number
+
+
+def _seconds_or_zero(value: Any) -> float:
+    return 0 if _real(value) == 0 else _seconds(value)
+
+
+def _interval(value: Any) -> float:
+    if not isinstance(value, (tuple, list)):
+        return _seconds(value)
+    interval, grace = value
+    return _seconds(_real(interval) + _seconds_or_zero(grace))
+
+
+def _count(least: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        number = _real(value)
+        _need(number >= least and number == int(number))  # peers write 1e6
+        return int(number)
+
+    return convert
+
+
+def _or_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
+
+
+def _bool(value: Any) -> bool:
+    if not isinstance(value, bool):  # "False" from an environment variable is true
+        raise TypeError
+    return value
+
+
+def _word(*words: str) -> Check:
+    def convert(value: Any) -> str:
+        _need(isinstance(value, str) and value in words)
+        return str(value)
+
+    return Check(" or ".join(map(repr, words)), convert)
+
+
+def _origins(value: Any) -> Any:
+    CorsPolicy(value)  # raises ConfigError
+    return value
+
+
+def _proxies(value: Any) -> tuple[str, ...]:
+    proxies = (value,) if isinstance(value, str) else tuple(value)
+    CorsPolicy(trusted_proxies=proxies)
+    return proxies
+
+
+def _cookie(value: Any) -> Any:
+    EngineCookie(value)
+    return value
+
+
+def _namespaces(value: Any) -> Any:
+    if value is None or value == "*":
+        return value
+    _need(not isinstance(value, (str, bytes)))
+    names = tuple(dict.fromkeys(value))
+    if "*" in names:
+        return "*"
+    for name in names:
+        _need(isinstance(name, str) and name.startswith("/"))
+        _need(name.isprintable() and "," not in name)
+    return names
+
+
+def _module(value: Any) -> Any:
+    _need(callable(getattr(value, "dumps", None)) and callable(getattr(value, "loads", None)))
+    return value
+
+
+def _directory(value: Any) -> str:
+    path = os.fspath(value)
+    _need(isinstance(path, str) and bool(path))
+    return str(path)
+
+
+def _function(value: Any) -> Any:
+    _need(callable(value))
+    return value
+
+
+_SECONDS = Check(f"seconds, a number from 0.001 to {_MAX_SECONDS}", _seconds)
+_BOOL = Check("True or False", _bool)
+_AT_LEAST_1 = Check("a whole number from 1", _count(1))
+_AT_LEAST_0 = Check("a whole number from 0", _count(0))
+_1_OR_NONE = Check("None or a whole number from 1", _or_none(_count(1)))
+
+CHECKS: dict[str, Check] = {
+    "path": Check("a path such as 'socket.io'", _path),
+    "transports": Check("'polling', 'websocket' or a list of these", _transports),
+    "ping_interval": Check(f"{_SECONDS.accepted}, or (interval, grace)", _interval),
+    "ping_timeout": _SECONDS,
+    "max_http_buffer_size": _AT_LEAST_1,
+    "allow_upgrades": _BOOL,
+    "http_compression": _BOOL,
+    "compression_threshold": _AT_LEAST_0,
+    "cookie": Check("None, a name or a dict", _cookie),
+    "cors_allowed_origins": Check("an origin", _origins),
+    "cors_credentials": _BOOL,
+    "trusted_proxies": Check("a list of addresses and networks", _proxies),
+    "connect_timeout": _SECONDS,
+    "upgrade_timeout": _SECONDS,
+    "max_attachments": _AT_LEAST_0,
+    "max_outbound_bytes": _AT_LEAST_1,
+    "max_outbound_packets": _AT_LEAST_1,
+    "slow_client": _word("close", "drop"),
+    "max_mailbox_events": _AT_LEAST_1,
+    "max_mailbox_bytes": _AT_LEAST_1,
+    "mailbox_overflow": _word("close", "error_ack", "drop"),
+    "max_handlers": _1_OR_NONE,
+    "fresh_greenlets": _BOOL,
+    "max_connections": _1_OR_NONE,
+    "async_handlers": Check("None, True or False", _or_none(_bool)),
+    "async_mode": Check(
+        "None, 'gevent' or 'threading'", _or_none(_word("gevent", "threading").convert)
+    ),
+    "disconnect_wait": Check(f"0 or {_SECONDS.accepted}", _seconds_or_zero),
+    "namespaces": Check("None, '*' or a list of names that begin with '/'", _namespaces),
+    "always_connect": _BOOL,
+    "json": Check("None or an object with dumps and loads", _or_none(_module)),
+    "serve_client": _BOOL,
+    "client_dir": Check("None or a directory's path", _or_none(_directory)),
+    "generate_id": Check("None or a function", _or_none(_function)),
+}
+"""Option -> what it accepts. A test holds it equal to the fields of ``ServerOptions``."""
+
+
+class Compat(NamedTuple):
+    """``harmless`` values pass silently; another one warns with ``text``."""
+
+    harmless: tuple[Any, ...]
+    text: str
+
+
+_LOGGING = "has no effect here; configure logging.getLogger('flask_sio')"
+
+COMPAT: dict[str, Compat] = {
+    "monitor_clients": Compat((None, True), "has no effect; idle clients are always closed"),
+    "logger": Compat((None, False), _LOGGING),
+    "engineio_logger": Compat((None, False), _LOGGING),
+    "serializer": Compat((None, "default"), "has no effect; only the default serializer is served"),
+    "per_message_deflate": Compat((None, False), "has no effect; messages go uncompressed"),
+    "add_trailing_slash": Compat((None, True, False), ""),
+}
+"""Options of peers that have no meaning here."""
