@@ -1,0 +1,256 @@
+"""One connection's share of Socket.IO: its decoder, sockets by namespace, mailbox.
+
+The engine calls `message` and `closed` in the owner's turn; user code is queued in the
+mailbox and never runs here.
+
+========== ======================= ============================== ==================
+packet     namespace never asked   being decided                  joined or left
+========== ======================= ============================== ==================
+CONNECT    decided                 closes the connection          closes / decided
+EVENT      closes the connection   waits, dropped on refusal      handled / ignored
+ACK        closes the connection   resolved                       resolved / ignored
+DISCONNECT closes the connection   leaves                         leaves / ignored
+========== ======================= ============================== ==================
+"""
+
+from __future__ import annotations
+
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from flask_sio.errors import PacketError
+from flask_sio.protocol import sio
+from flask_sio.server.acks import PendingCall
+from flask_sio.server.jobs import (
+    REJECTED,
+    AckJob,
+    ConnectJob,
+    DisconnectJob,
+    EventJob,
+    ack_packet,
+)
+from flask_sio.server.mailbox import Job, Mailbox
+from flask_sio.server.reasons import CLIENT_DISCONNECT, SERVER_DISCONNECT, public_reason
+from flask_sio.server.socket import Socket
+
+if TYPE_CHECKING:
+    from flask_sio.engine.connection import Connection, Reason
+    from flask_sio.protocol.timers import Timer
+    from flask_sio.server.server import Server
+
+_TOMBSTONES = 64
+"""Left namespaces remembered per client, so that late events for them do no harm."""
+_INVALID = {"message": "Invalid namespace"}
+
+
+class Client:
+    """What a server keeps of one connection."""
+
+    __slots__ = (
+        "_decoder",
+        "_left",
+        "_mailbox",
+        "_timer",
+        "connection",
+        "context",
+        "kept",
+        "server",
+        "sockets",
+    )
+
+    def __init__(self, server: Server, connection: Connection) -> None:
+        self.server = server
+        self.connection = connection
+        self.context: Context = connection.context
+        self.sockets: dict[str, Socket] = {}
+        self.kept: Any = None
+        """A place for what the mount wants to keep per connection."""
+        options, loop = server.options, server.engine.loop
+        self._decoder = sio.Decoder(
+            options.max_attachments, options.max_http_buffer_size, server.codec
+        )
+        self._mailbox = Mailbox(loop, server.on_slow_handler)
+        self._left: dict[str, None] | None = None
+        self._timer: Timer | None = loop.call_at(
+            loop.now() + options.connect_timeout, self._expect_connect
+        )
+
+    # -- in ----------------------------------------------------------------------------
+
+    def message(self, data: str | bytes) -> None:
+        """Take one Engine.IO message."""
+        try:
+            packet = self._decoder.feed(data)
+        except PacketError:
+            self.connection.close("parse error")
+            return
+        if packet is None:
+            return
+        kind = packet.type
+        if kind == sio.EVENT:
+            self._on_event(packet, len(data))
+        elif kind == sio.ACK:
+            self._on_ack(packet, len(data))
+        elif kind == sio.CONNECT:
+            self._on_connect(packet)
+        elif kind == sio.DISCONNECT:
+            self._on_disconnect(packet)
+        else:
+            self._violation()
+
+    def _violation(self) -> None:
+        self.connection.close("forced server close")
+
+    def _socket(self, namespace: str) -> Socket | None:
+        """Return the socket a packet is for; a namespace never asked for is a violation."""
+        socket = self.sockets.get(namespace)
+        if socket is None and (self._left is None or namespace not in self._left):
+            self._violation()
+        return socket
+
+    def _on_event(self, packet: sio.Packet, size: int) -> None:
+        socket = self.sockets.get(packet.namespace) or self._socket(packet.namespace)
+        if socket is None or socket.state == "leaving":
+            return
+        name, *args = packet.data
+        handler = self.server.handlers.find(packet.namespace, name)
+        if handler is not None:
+            job = EventJob(socket, name, handler, tuple(args), size, packet.id)
+            self._put(job, socket, packet.id)
+
+    def _on_ack(self, packet: sio.Packet, size: int) -> None:
+        socket = self._socket(packet.namespace)
+        if socket is None or packet.id is None:
+            return
+        whom = socket.take_ack(packet.id)
+        if isinstance(whom, PendingCall):
+            whom.resolve(packet.data)
+        elif whom is not None:
+            self._put(AckJob(socket, whom, tuple(packet.data), size), socket, None)
+
+    def _on_connect(self, packet: sio.Packet) -> None:
+        namespace = packet.namespace
+        joined = self.sockets.get(namespace)
+        if joined is not None and joined.state != "leaving":
+            self._violation()
+            return
+        space = self.server.space(namespace)
+        if space is None:
+            refusal = sio.Packet(sio.CONNECT_ERROR, namespace, _INVALID)
+            self.connection.send(sio.encode(refusal, self.server.codec))
+            self._remember_left(namespace)
+            return
+        if self._left is not None:
+            self._left.pop(namespace, None)
+        socket = Socket(self, space, self.server.new_socket_id(space), packet.data)
+        self.sockets[namespace] = socket
+        space.adapter.add(socket)
+        handler = self.server.handlers.find(namespace, "connect")
+        if self.server.options.always_connect or handler is None:
+            self._accept(socket)
+        if handler is not None:
+            self._mailbox.put(ConnectJob(socket, handler))
+
+    def _on_disconnect(self, packet: sio.Packet) -> None:
+        socket = self._socket(packet.namespace)
+        if socket is not None:
+            self._start_leaving(socket, CLIENT_DISCONNECT)
+
+    # -- the mailbox -------------------------------------------------------------------
+
+    def _put(self, job: Job, socket: Socket, ack_id: int | None) -> None:
+        mailbox, options = self._mailbox, self.server.options
+        if (
+            mailbox.waiting < options.max_mailbox_events
+            and mailbox.waiting_bytes + job.size <= options.max_mailbox_bytes
+        ) or not mailbox.waiting:
+            mailbox.put(job)
+            return
+        self.server.engine.warn_once(
+            "a client sends faster than its handlers take it: over max_mailbox_events=%d or "
+            "max_mailbox_bytes=%d the policy is mailbox_overflow=%r (said once)",
+            options.max_mailbox_events,
+            options.max_mailbox_bytes,
+            options.mailbox_overflow,
+        )
+        if options.mailbox_overflow == "close":
+            self._violation()
+        elif options.mailbox_overflow == "error_ack" and ack_id is not None:
+            self.acknowledge(socket, ack_id, {"error": "too many events"})
+
+    def acknowledge(self, socket: Socket, ack_id: int, result: Any) -> None:
+        """Send the ack for what a handler returned. Any thread; renders in the caller's."""
+        encoded = sio.encode(ack_packet(socket.namespace, ack_id, result), self.server.codec)
+        self.server.engine.loop.run(socket.deliver, encoded)
+
+    # -- joining and leaving -----------------------------------------------------------
+
+    def decide(self, socket: Socket, refusal: dict[str, Any] | None) -> None:
+        """Accept or refuse a socket, as its connect handler has decided."""
+        if refusal is None:
+            socket.was_accepted = True
+            self._accept(socket)
+        elif socket.state == "connected":  # always_connect: it has been told otherwise
+            packet = sio.Packet(sio.DISCONNECT, socket.namespace)
+            self.connection.send(sio.encode(packet, self.server.codec))
+            self._remember_left(socket.namespace)
+            socket.leave()
+        else:
+            self._remember_left(socket.namespace)
+            socket.refuse(refusal)
+
+    def _accept(self, socket: Socket) -> None:
+        socket.accept()
+        socket.was_accepted = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def disconnect(self, socket: Socket) -> None:
+        """Make a socket leave for the server; the connection stays."""
+        if socket.state == "connecting":  # its own connect handler: that is a refusal
+            self.decide(socket, REJECTED)
+        elif socket.state == "connected":
+            packet = sio.Packet(sio.DISCONNECT, socket.namespace)
+            self.connection.send(sio.encode(packet, self.server.codec))
+            self._start_leaving(socket, SERVER_DISCONNECT)
+
+    def _start_leaving(self, socket: Socket, reason: str) -> None:
+        """Stop taking events for a socket; its disconnect handler is its last job."""
+        if socket.state not in ("connecting", "connected"):
+            return
+        self._remember_left(socket.namespace)
+        socket.start_leaving()
+        handler = self.server.handlers.find(socket.namespace, "disconnect")
+        if handler is None and self._mailbox.is_idle:
+            socket.leave()
+        else:
+            self._mailbox.put(DisconnectJob(socket, handler, reason))
+
+    def _remember_left(self, namespace: str) -> None:
+        if self._left is None:
+            self._left = {}
+        self._left[namespace] = None
+        if len(self._left) > _TOMBSTONES:
+            del self._left[next(iter(self._left))]
+
+    def closed(self, reason: Reason) -> None:
+        """Learn that the connection has ended: every socket leaves."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for socket in list(self.sockets.values()):
+            self._start_leaving(socket, public_reason(reason))
+        if not self._mailbox.is_idle:
+            loop = self.server.engine.loop
+            wait = self.server.options.disconnect_wait
+            loop.call_at(loop.now() + wait, self._mailbox.overtake)
+
+    def _expect_connect(self) -> None:
+        """Close a connection that has joined no namespace in time."""
+        loop, wait = self.server.engine.loop, self.server.options.connect_timeout
+        if self.sockets:  # its connect handler is still deciding
+            self._timer = loop.call_at(loop.now() + wait, self._expect_connect)
+        else:
+            self._timer = None
+            self._violation()

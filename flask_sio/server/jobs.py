@@ -1,0 +1,164 @@
+"""The pieces of user code that a client's mailbox runs, on a worker.
+
+Each runs in a copy of its own of the connection's base context, so that nothing it sets
+reaches another. One place, `_Job.run`, catches what user code raises.
+"""
+
+from __future__ import annotations
+
+import builtins
+import logging
+from typing import TYPE_CHECKING, Any
+
+from flask_sio.errors import ConnectionRefusedError
+from flask_sio.protocol import sio
+from flask_sio.server.acks import Callback
+from flask_sio.server.handlers import Handler
+
+if TYPE_CHECKING:
+    from flask_sio.server.socket import Socket
+
+logger = logging.getLogger("flask_sio.server")
+
+REJECTED = {"message": "Connection rejected by server"}
+REFUSED = {"message": "Connection refused by server"}
+FAILED = {"message": "Internal error"}
+
+
+class _Job:
+    """One call of user code for one socket."""
+
+    __slots__ = ("args", "handler", "name", "size", "socket")
+
+    concurrent = False
+
+    def __init__(
+        self, socket: Socket, name: str, handler: Handler | None, args: tuple[Any, ...], size: int
+    ) -> None:
+        self.socket = socket
+        self.name = name
+        self.handler = handler
+        self.args = args
+        self.size = size
+
+    def run(self) -> None:
+        try:
+            self.socket.client.context.copy().run(self._run)
+        except Exception:
+            logger.exception(
+                "the handler of %r failed for %s in %s",
+                self.name,
+                self.socket.id,
+                self.socket.namespace,
+            )
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+class EventJob(_Job):
+    """An event's handler, and the ack of what it returns."""
+
+    __slots__ = ("ack_id", "concurrent")
+
+    def __init__(
+        self,
+        socket: Socket,
+        name: str,
+        handler: Handler,
+        args: tuple[Any, ...],
+        size: int,
+        ack_id: int | None,
+    ) -> None:
+        super().__init__(socket, name, handler, args, size)
+        self.ack_id = ack_id
+        self.concurrent = handler.concurrent
+
+    def _run(self) -> None:
+        socket, handler = self.socket, self.handler
+        if handler is None or socket.state not in ("connected", "leaving"):
+            return  # refused: what it sent meanwhile is dropped
+        server = socket.client.server
+        result = server.convention.invoke(socket, self.name, handler.fn, self.args, "event")
+        if self.ack_id is not None:
+            socket.client.acknowledge(socket, self.ack_id, result)
+
+
+class AckJob(_Job):
+    """A callback that a client's ack is for."""
+
+    __slots__ = ("callback",)
+
+    def __init__(
+        self, socket: Socket, callback: Callback, args: tuple[Any, ...], size: int
+    ) -> None:
+        super().__init__(socket, "ack", None, args, size)
+        self.callback = callback
+
+    def _run(self) -> None:
+        convention = self.socket.client.server.convention
+        convention.invoke(self.socket, None, self.callback, self.args, "ack")
+
+
+class ConnectJob(_Job):
+    """The connect handler, and whether its client is accepted."""
+
+    __slots__ = ()
+
+    def __init__(self, socket: Socket, handler: Handler) -> None:
+        super().__init__(socket, "connect", handler, (socket.auth,), 0)
+
+    def _run(self) -> None:
+        socket, server = self.socket, self.socket.client.server
+        if self.handler is None or socket.state in ("leaving", "gone"):
+            return  # the client left before its turn came
+        refusal: dict[str, Any] | None = FAILED  # also where a worker is killed in between
+        try:
+            result = server.convention.invoke(
+                socket, "connect", self.handler.fn, self.args, "connect"
+            )
+            refusal = REJECTED if result is False else None
+        except ConnectionRefusedError as error:
+            refusal = error.payload
+        except builtins.ConnectionRefusedError:
+            refusal = REFUSED
+        finally:
+            server.engine.loop.run(socket.client.decide, socket, refusal)
+
+
+class DisconnectJob(_Job):
+    """The disconnect handler, the last of a socket; then it leaves its rooms."""
+
+    __slots__ = ()
+
+    def __init__(self, socket: Socket, handler: Handler | None, reason: str) -> None:
+        super().__init__(socket, "disconnect", handler, (reason,), 0)
+
+    def _run(self) -> None:
+        socket, server = self.socket, self.socket.client.server
+        try:
+            if self.handler is not None and socket.was_accepted:
+                server.convention.invoke(
+                    socket, "disconnect", self.handler.fn, self.args, "disconnect"
+                )
+        finally:
+            server.engine.loop.run(socket.leave)
+
+
+def ack_args(result: Any) -> list[Any]:
+    """Return the arguments of the ack for what a handler returned."""
+    if result is None:
+        return []
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+def answer_value(answer: list[Any]) -> Any:
+    """Return what `call()` returns for a client's answer."""
+    if not answer:
+        return None
+    return answer[0] if len(answer) == 1 else tuple(answer)
+
+
+def ack_packet(namespace: str, ack_id: int, result: Any) -> sio.Packet:
+    """Return the ACK for what a handler returned."""
+    return sio.Packet(sio.ACK, namespace, ack_args(result), ack_id)

@@ -1,0 +1,21 @@
+"""One namespace of a server as it is now: who is in it, in which rooms."""
+
+from __future__ import annotations
+
+from flask_sio.adapters.memory import MemoryAdapter
+from flask_sio.server.socket import Socket
+
+
+class LiveNamespace:
+    """A namespace that clients have joined. Owner's turn only."""
+
+    __slots__ = ("adapter", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.adapter = MemoryAdapter()
+
+    def find(self, socket_id: str) -> Socket | None:
+        """Return the socket of an id, connected or on its way in or out."""
+        socket = self.adapter.everyone.get(socket_id)
+        return socket if isinstance(socket, Socket) else None

@@ -1,0 +1,474 @@
+"""The Socket.IO server: what user code calls, from any thread or greenlet.
+
+`Server` renders what it is given in the caller's thread, then does the rest in the owner's
+turn. Methods that change or send never wait; those that return something about a client
+wait for a turn, which under gevent is at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar, cast, overload
+
+from flask_sio import ids
+from flask_sio.engine.connection import Connection
+from flask_sio.engine.endpoint import Endpoint
+from flask_sio.engine.server import Engine
+from flask_sio.errors import DisconnectedError, NotConnectedError, TimeoutError
+from flask_sio.options import ServerOptions
+from flask_sio.protocol import sio
+from flask_sio.protocol.json_codec import JsonCodec, ModuleCodec
+from flask_sio.runtime.loop import Task, is_patched
+from flask_sio.server import reasons
+from flask_sio.server.acks import Callback, PendingCall
+from flask_sio.server.client import Client
+from flask_sio.server.handlers import Convention, Function, Handlers, PlainConvention
+from flask_sio.server.jobs import answer_value
+from flask_sio.server.namespace import LiveNamespace
+from flask_sio.server.socket import Socket
+
+logger = logging.getLogger("flask_sio.server")
+
+Room = Hashable
+Rooms = Room | Iterable[Room] | None
+F = TypeVar("F", bound=Function)
+
+
+class Server:
+    """A Socket.IO server, to be mounted by `WSGIApp`.
+
+    Options are those of `flask_sio.options.ServerOptions`. Handlers take the socket's id
+    first: ``connect(sid, environ[, auth])``, ``event(sid, *args)``,
+    ``disconnect(sid[, reason])``.
+    """
+
+    reason = reasons
+    """The constants a disconnect handler's ``reason`` is one of."""
+
+    def __init__(self, *, convention: Convention | None = None, **options: Any) -> None:
+        self.options = ServerOptions.build(options)
+        self.convention = convention or PlainConvention()
+        self.handlers = Handlers(self.convention, bool(self.options.async_handlers))
+        self.codec = JsonCodec() if self.options.json is None else ModuleCodec(self.options.json)
+        self.engine = Engine(self.options, self._accept)
+        self._endpoint = Endpoint(self.engine)
+        self._spaces: dict[str, LiveNamespace] = {}
+
+    def _accept(self, connection: Connection) -> Client:
+        return Client(self, connection)
+
+    def handle_request(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer one HTTP request for the Socket.IO path; a WSGI application."""
+        return self._endpoint.handle(environ, start_response)
+
+    # -- handlers ----------------------------------------------------------------------
+
+    @overload
+    def on(
+        self,
+        event: str | int,
+        handler: None = None,
+        namespace: str | None = None,
+        *,
+        concurrent: bool | None = None,
+    ) -> Callable[[F], F]: ...
+    @overload
+    def on(
+        self,
+        event: str | int,
+        handler: F,
+        namespace: str | None = None,
+        *,
+        concurrent: bool | None = None,
+    ) -> F: ...
+    def on(
+        self,
+        event: str | int,
+        handler: F | None = None,
+        namespace: str | None = None,
+        *,
+        concurrent: bool | None = None,
+    ) -> F | Callable[[F], F]:
+        """Register a handler, as a decorator or at once; it replaces an earlier one.
+
+        Events of one client run in order, one at a time; ``concurrent=True`` lets this
+        one run beside the others. Any thread.
+
+        Raises:
+            TypeError: the function cannot take what it will be given.
+        """
+
+        def register(fn: F) -> F:
+            self.handlers.add(event, fn, namespace or "/", concurrent)
+            return fn
+
+        return register if handler is None else register(handler)
+
+    @overload
+    def event(self, handler: F) -> F: ...
+    @overload
+    def event(
+        self, *, namespace: str | None = None, concurrent: bool | None = None
+    ) -> Callable[[F], F]: ...
+    def event(
+        self,
+        handler: F | None = None,
+        *,
+        namespace: str | None = None,
+        concurrent: bool | None = None,
+    ) -> F | Callable[[F], F]:
+        """Register a handler for the event of its own name; with or without arguments."""
+
+        def register(fn: F) -> F:
+            return self.on(fn.__name__, fn, namespace, concurrent=concurrent)
+
+        return register if handler is None else register(handler)
+
+    # -- emitting ----------------------------------------------------------------------
+
+    def emit(
+        self,
+        event: str | int,
+        data: Any = None,
+        to: Rooms = None,
+        room: Rooms = None,
+        skip_sid: str | Iterable[str] | None = None,
+        namespace: str | None = None,
+        callback: Callback | None = None,
+    ) -> None:
+        """Send an event to a room, a client, or everybody in the namespace.
+
+        ``data``: a tuple is several arguments, None is none, anything else is one.
+        ``to`` (or ``room``): a room, a socket's id, or several; each client gets one copy.
+        ``callback`` is called with each client's answer. Any thread; never blocks.
+
+        Raises:
+            TypeError: data that is no JSON.
+            ValueError: a reserved event name.
+        """
+        rooms = room_list(to if to is not None else room)
+        skip = [skip_sid] if isinstance(skip_sid, str) else list(skip_sid or ())
+        self.emit_args(event, event_args(data), namespace or "/", rooms, skip, callback)
+
+    def send(
+        self,
+        data: Any,
+        to: Rooms = None,
+        room: Rooms = None,
+        skip_sid: str | Iterable[str] | None = None,
+        namespace: str | None = None,
+        callback: Callback | None = None,
+    ) -> None:
+        """Send a ``message`` event; see `emit`."""
+        self.emit("message", data, to, room, skip_sid, namespace, callback)
+
+    def emit_args(
+        self,
+        event: str | int,
+        args: Sequence[Any],
+        namespace: str = "/",
+        rooms: Sequence[Room] | None = None,
+        skip: Sequence[str] = (),
+        callback: Callback | None = None,
+    ) -> None:
+        """Send an event with these arguments; ``rooms`` None means everybody. Any thread."""
+        packet = sio.Packet(sio.EVENT, namespace, [event, *args])
+        encoded = sio.encode(packet, self.codec)
+        if not self.engine.has_loop:
+            return  # nobody has ever connected
+        if callback is not None:
+            self.engine.loop.run(self._emit_asking, packet, rooms, skip, callback)
+        else:
+            self.engine.loop.run(self._emit_now, namespace, encoded, rooms, skip)
+
+    def _emit_now(
+        self, namespace: str, encoded: Any, rooms: Sequence[Room] | None, skip: Sequence[str]
+    ) -> None:
+        space = self._spaces.get(namespace)
+        if space is not None:
+            space.adapter.broadcast(encoded, rooms, skip)
+
+    def _emit_asking(
+        self,
+        packet: sio.Packet,
+        rooms: Sequence[Room] | None,
+        skip: Sequence[str],
+        callback: Callback,
+    ) -> None:
+        space = self._spaces.get(packet.namespace)
+        if space is None:
+            return
+        for socket in space.adapter.recipients(rooms):
+            if isinstance(socket, Socket) and socket.id not in skip:
+                asked = sio.Packet(sio.EVENT, packet.namespace, packet.data, socket.ask(callback))
+                socket.deliver(sio.encode(asked, self.codec))
+
+    def call(
+        self,
+        event: str | int,
+        data: Any = None,
+        to: str | None = None,
+        sid: str | None = None,
+        namespace: str | None = None,
+        timeout: float | None = 60,
+    ) -> Any:
+        """Send an event to one client and wait for its answer.
+
+        Returns None, the one argument of the answer, or a tuple of them. Any thread; under
+        gevent other greenlets run meanwhile.
+
+        Raises:
+            TimeoutError: no answer within ``timeout`` seconds.
+            DisconnectedError: the client left; at once when it does.
+            NotConnectedError: no such client.
+            ValueError: no client was named.
+        """
+        whom = to or sid
+        if whom is None:
+            raise ValueError("call() asks one client: name it by to= or sid=")
+        return self.call_args(event, event_args(data), whom, namespace or "/", timeout)
+
+    def call_args(
+        self,
+        event: str | int,
+        args: Sequence[Any],
+        sid: str,
+        namespace: str = "/",
+        timeout: float | None = 60,
+    ) -> Any:
+        """Like `call`, with the arguments as they are sent."""
+        sio.encode(sio.Packet(sio.EVENT, namespace, [event, *args]), self.codec)
+        loop = self._loop_of(sid, namespace)
+        call = PendingCall(loop.waiter())
+        socket = loop.call(self._ask, event, args, sid, namespace, call)
+        if not call.wait(timeout):
+            loop.run(socket.forget_call, call)
+            raise TimeoutError(f"no answer to {event!r} within {timeout} s")
+        if call.answer is None:
+            raise DisconnectedError(f"the client left before it answered {event!r}")
+        return answer_value(call.answer)
+
+    def _ask(
+        self, event: str | int, args: Sequence[Any], sid: str, namespace: str, call: PendingCall
+    ) -> Socket:
+        socket = self._socket(sid, namespace)
+        packet = sio.Packet(sio.EVENT, namespace, [event, *args], socket.ask(call))
+        if not socket.deliver(sio.encode(packet, self.codec)):
+            call.fail()
+        return socket
+
+    # -- clients and rooms -------------------------------------------------------------
+
+    def _loop_of(self, sid: str, namespace: str) -> Any:
+        if not self.engine.has_loop:
+            raise NotConnectedError(f"{sid!r} is not connected to {namespace!r}")
+        return self.engine.loop
+
+    def _socket(self, sid: str, namespace: str) -> Socket:
+        """Return a socket that has not left. Owner's turn."""
+        space = self._spaces.get(namespace)
+        socket = None if space is None else space.find(sid)
+        if socket is None:
+            raise NotConnectedError(f"{sid!r} is not connected to {namespace!r}")
+        return socket
+
+    def _with_socket(self, sid: str, namespace: str | None, act: Callable[[Socket], Any]) -> Any:
+        name = namespace or "/"
+        return self._loop_of(sid, name).call(lambda: act(self._socket(sid, name)))
+
+    def socket(self, sid: str, namespace: str | None = None) -> Socket:
+        """Return the socket of an id.
+
+        Raises:
+            NotConnectedError: no such client.
+        """
+        return self._with_socket(sid, namespace, lambda socket: socket)  # type: ignore[no-any-return]
+
+    def enter_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
+        """Put a client into a room.
+
+        Raises:
+            NotConnectedError: no such client.
+            ValueError: the room's name is another client's id.
+        """
+
+        def join(socket: Socket) -> None:
+            if room != socket.id and room in socket.space.adapter.everyone:
+                raise ValueError("a client's id is its own room: another cannot enter it")
+            if socket.state in ("connecting", "connected"):
+                socket.space.adapter.join(socket, room)
+
+        self._with_socket(sid, namespace, join)
+
+    def leave_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
+        """Take a client out of a room; nothing happens if it is not in it."""
+
+        def leave() -> None:
+            space = self._spaces.get(namespace or "/")
+            socket = None if space is None else space.find(sid)
+            if space is not None and socket is not None:
+                space.adapter.leave(socket, room)
+
+        if self.engine.has_loop:
+            self.engine.loop.run(leave)
+
+    def close_room(self, room: Room, namespace: str | None = None) -> None:
+        """Let everybody leave a room.
+
+        Raises:
+            ValueError: the room's name is a client's id.
+        """
+
+        def close() -> None:
+            space = self._spaces.get(namespace or "/")
+            if space is None:
+                return
+            if room in space.adapter.everyone:
+                raise ValueError("a client's id is its own room: it cannot be closed")
+            space.adapter.close(room)
+
+        if self.engine.has_loop:
+            self.engine.loop.call(close)
+
+    def rooms(self, sid: str, namespace: str | None = None) -> list[Room]:
+        """Return the rooms of a client, its own id's first; [] for one who has left."""
+        try:
+            return self._with_socket(sid, namespace, lambda socket: socket.rooms)  # type: ignore[no-any-return]
+        except NotConnectedError:
+            return []
+
+    def disconnect(self, sid: str, namespace: str | None = None) -> None:
+        """Make a client leave a namespace; its disconnect handler runs after what it sent.
+
+        Nothing happens if it has left. Any thread; never blocks.
+        """
+
+        def act() -> None:
+            space = self._spaces.get(namespace or "/")
+            socket = None if space is None else space.find(sid)
+            if socket is not None:
+                socket.client.disconnect(socket)
+
+        if self.engine.has_loop:
+            self.engine.loop.run(act)
+
+    def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """Return the WSGI environ of a client's first request; None for one who has left."""
+        try:
+            return self.socket(sid, namespace).environ
+        except NotConnectedError:
+            return None
+
+    def transport(self, sid: str, namespace: str | None = None) -> Literal["polling", "websocket"]:
+        """Return the transport a client uses now.
+
+        Raises:
+            NotConnectedError: no such client.
+        """
+        return self.socket(sid, namespace).transport
+
+    def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
+        """Return a client's session, a dict that lives as long as it is connected.
+
+        Raises:
+            NotConnectedError: no such client.
+        """
+        return self.socket(sid, namespace).session
+
+    def save_session(self, sid: str, session: dict[str, Any], namespace: str | None = None) -> None:
+        """Replace a client's session.
+
+        Raises:
+            NotConnectedError: no such client.
+        """
+        self.socket(sid, namespace).session = session
+
+    @contextmanager
+    def session(self, sid: str, namespace: str | None = None) -> Iterator[dict[str, Any]]:
+        """Give a client's session to a ``with`` block and save it at its end."""
+        session = self.get_session(sid, namespace)
+        try:
+            yield session
+        finally:
+            self.save_session(sid, session, namespace)
+
+    # -- for the layers below and beside -----------------------------------------------
+
+    def space(self, name: str) -> LiveNamespace | None:
+        """Return the namespace a client asks for, or None if nobody serves it. Owner's turn."""
+        space = self._spaces.get(name)
+        if space is None and self._serves(name):
+            space = self._spaces[name] = LiveNamespace(name)
+        return space
+
+    def _serves(self, name: str) -> bool:
+        accepted = self.options.namespaces
+        if self.handlers.knows(name) or accepted == "*":
+            return True
+        return name == "/" if accepted is None else name in accepted
+
+    def new_socket_id(self, space: LiveNamespace) -> str:
+        """Return an id that nobody in the namespace has."""
+        while True:
+            socket_id = ids.new_id(self.options.generate_id)
+            if socket_id not in space.adapter.everyone:
+                return socket_id
+
+    def on_slow_handler(self, running: str, waiting: str) -> None:
+        """Say once that an event waits behind another handler of its client. Owner's turn."""
+        self.engine.warn_once(
+            "event %r waits behind the handler of %r, which has run for over 5 s: events of one "
+            "client run in order. If they may overlap, register the slow one with "
+            "concurrent=True, or move the work to start_background_task() (said once)",
+            waiting,
+            running,
+        )
+
+    # -- tasks and the end -------------------------------------------------------------
+
+    @property
+    def async_mode(self) -> Literal["gevent", "threading"]:
+        """``"gevent"`` or ``"threading"``: what runs the handlers of this process."""
+        if self.engine.has_loop:
+            return self.engine.loop.name
+        return self.options.async_mode or ("gevent" if is_patched() else "threading")
+
+    def use_runtime(self, name: Literal["gevent", "threading"]) -> None:
+        """Say which runtime the server about to be started has, before its first request."""
+        self.engine.expect(name)
+
+    def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Task:
+        """Run a function beside the handlers; return something with ``join()``."""
+        return self.engine.tasks().spawn(target, *args, **kwargs)
+
+    def sleep(self, seconds: float = 0) -> None:
+        """Wait and let others run meanwhile."""
+        self.engine.tasks().sleep(seconds)
+
+    def shutdown(self, timeout: float = 5.0) -> bool:
+        """Close every client cleanly, take no new ones, and wait for the last to go.
+
+        Stock clients reconnect by themselves. Returns False if some were left after
+        ``timeout`` seconds. Any thread.
+        """
+        return self.engine.shutdown(timeout)
+
+
+def room_list(to: Rooms) -> list[Room] | None:
+    """Return the rooms of a ``to``; None where it names none, which means everybody."""
+    if to is None or to == "" or (to == 0 and to is not False):
+        return None
+    if isinstance(to, (list, tuple, set, frozenset)):
+        return list(to) or None
+    return [cast("Room", to)]
+
+
+def event_args(data: Any) -> tuple[Any, ...]:
+    """Return the arguments of an event for what python-socketio calls ``data``."""
+    if data is None:
+        return ()
+    return data if isinstance(data, tuple) else (data,)
