@@ -1,9 +1,13 @@
 """A Socket.IO server for Python web applications that run on WSGI.
 
 ``SocketIO`` is the Flask extension; ``Server`` and ``WSGIApp`` serve any WSGI application.
+The Flask names are imported at their first use, so that a Django program loads no Flask.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from flask_sio.errors import (
     BadNamespaceError,
@@ -18,6 +22,19 @@ from flask_sio.errors import (
 from flask_sio.mounts.wsgi import WSGIApp
 from flask_sio.server.server import Server
 
+if TYPE_CHECKING:
+    from flask_sio.extension import SocketIO
+    from flask_sio.functions import (
+        call,
+        close_room,
+        disconnect,
+        emit,
+        join_room,
+        leave_room,
+        rooms,
+        send,
+    )
+
 __all__ = [
     "BadNamespaceError",
     "ConfigError",
@@ -26,7 +43,28 @@ __all__ = [
     "NotConnectedError",
     "ProtocolError",
     "Server",
+    "SocketIO",
     "SocketIOError",
     "TimeoutError",
     "WSGIApp",
+    "call",
+    "close_room",
+    "disconnect",
+    "emit",
+    "join_room",
+    "leave_room",
+    "rooms",
+    "send",
 ]
+
+_FUNCTIONS = frozenset(
+    {"call", "close_room", "disconnect", "emit", "join_room", "leave_room", "rooms", "send"}
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SocketIO":
+        return import_module("flask_sio.extension").SocketIO
+    if name in _FUNCTIONS:
+        return getattr(import_module("flask_sio.functions"), name)
+    raise AttributeError(f"module 'flask_sio' has no attribute {name!r}")

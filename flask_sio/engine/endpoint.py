@@ -96,9 +96,12 @@ class Endpoint:
         engine, environ = self._engine, dict(request.environ)
         if engine.is_full:
             return self._send(request, http.unavailable(), start_response)
+        sid = engine.new_sid()
+        if sid is None:
+            return self._send(request, http.error(3), start_response)
         upgrades = self._upgrades(environ, start_response)
         kept, context = slim(environ), copy_context()
-        connection = engine.loop.call(lambda: engine.open(kept, context, polling=True))
+        connection = engine.loop.call(lambda: engine.open(sid, kept, context, polling=True))
         response = self._packets(request, [engine.open_packet(connection, upgrades).text])
         cookie = engine.cookie.set_cookie(connection.sid)
         if cookie is not None:

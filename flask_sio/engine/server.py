@@ -110,20 +110,28 @@ class Engine:
     def is_full(self) -> bool:
         return self.is_draining or len(self.connections) >= self.max_connections
 
-    def open(self, environ: dict[str, Any], context: Context, *, polling: bool) -> Connection:
-        """Make a connection with a fresh sid, and its handler. ``environ`` is slim."""
-        connection = Connection(self, self._new_sid(), environ, context)
+    def open(
+        self, sid: str, environ: dict[str, Any], context: Context, *, polling: bool
+    ) -> Connection:
+        """Make a connection and its handler. ``environ`` is slim."""
+        connection = Connection(self, sid, environ, context)
         if polling:
             connection.polling = Polling(connection)
         self.connections[connection.sid] = connection
         connection.handler = self._accept(connection)
         return connection
 
-    def _new_sid(self) -> str:
-        while True:
-            sid = ids.new_id(self.options.generate_id)
-            if sid not in self.connections:
-                return sid
+    def new_sid(self) -> str | None:
+        """Return a fresh sid; None where ``generate_id`` failed. Not in a turn: it is user code."""
+        try:
+            for _ in range(8):
+                sid = ids.new_id(self.options.generate_id)
+                if sid not in self.connections:
+                    return sid
+            logger.error("generate_id keeps returning ids that are in use")
+        except Exception:
+            logger.exception("generate_id failed")
+        return None
 
     def open_packet(self, connection: Connection, upgrades: list[str]) -> Encoded:
         """Return the handshake's open packet."""
@@ -174,6 +182,8 @@ class Engine:
 
         loop.run(look)
         gone.wait(timeout + 1.0)
+        atexit.unregister(self._hold_worker)
+        loop.run(loop.stop)
         return not self.streams
 
     def _hold_worker(self) -> None:

@@ -52,6 +52,7 @@ class Upgrade:
         self._engine = engine
         self._request = request
         self._connection = connection
+        self._sid = ""
         self._environ = slim(dict(request.environ)) if connection is None else {}
         self._context = copy_context()
 
@@ -84,6 +85,10 @@ class Upgrade:
         found = takeover.find(environ, start_response)
         if found is None:
             raise _Refused(http.ws_error(3))
+        if self._connection is None:
+            self._sid = engine.new_sid() or ""
+            if not self._sid:
+                raise _Refused(http.ws_error(3))
         if found.handshaken:
             return found, b""
         try:
@@ -98,7 +103,7 @@ class Upgrade:
         """Put the socket to work. Nothing here may fail: the server has let go of it."""
         connection = self._connection
         if connection is None:
-            connection = self._engine.open(self._environ, self._context, polling=False)
+            connection = self._engine.open(self._sid, self._environ, self._context, polling=False)
             websocket = self._start(sock, connection, response, owned)
             connection.websocket = websocket
             websocket.stream.send(self._engine.open_packet(connection, []).ws)

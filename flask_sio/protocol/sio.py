@@ -59,6 +59,9 @@ _NAME_TYPES = frozenset((str, int, float))
 _DEFAULT_CODEC = JsonCodec()
 _ABSENT: Any = object()
 
+Body = tuple[str, tuple[bytes, ...]]
+"""The JSON text of a packet's data, and its attachments."""
+
 
 @dataclass(slots=True)
 class Packet:
@@ -247,22 +250,32 @@ def encode(packet: Packet, codec: Codec = _DEFAULT_CODEC) -> Encoded:
         TypeError: data that is no JSON, or no array where there must be one.
         ValueError: a reserved event name, or a namespace that cannot be written.
     """
-    kind, namespace, data = packet.type, packet.namespace, packet.data
-    attachments: tuple[bytes, ...] = ()
+    return compose(packet, render(packet, codec))
+
+
+def render(packet: Packet, codec: Codec = _DEFAULT_CODEC) -> Body:
+    """Render what a packet carries: the part that runs user objects' code, and may raise.
+
+    See `encode`; `compose` makes the packet of it, with any ack id.
+    """
+    kind, data = packet.type, packet.data
+    if packet.namespace != "/":
+        check_namespace(packet.namespace)
     if kind in (EVENT, ACK):
         _check_outgoing(kind, data)
-        text, attachments = codec.pack(data)
-    elif data is None:
-        text = ""
-    else:
-        text = codec.dumps(data)
+        return codec.pack(data)
+    return ("" if data is None else codec.dumps(data)), ()
+
+
+def compose(packet: Packet, body: Body) -> Encoded:
+    """Return a packet whose data `render` has rendered. Never raises."""
+    text, attachments = body
     if attachments:
-        head = f"4{kind + 3}{len(attachments)}-"
+        head = f"4{packet.type + 3}{len(attachments)}-"
     else:
-        head = _HEADS[kind]
-    if namespace != "/":
-        check_namespace(namespace)
-        head = f"{head}{namespace},"
+        head = _HEADS[packet.type]
+    if packet.namespace != "/":
+        head = f"{head}{packet.namespace},"
     if packet.id is not None:
         head = f"{head}{packet.id}"
     return Encoded(head + text, attachments)

@@ -227,6 +227,13 @@ class GeventLoop(GeventTasks):
         for fn in self._ticks:
             self.enter(fn)
 
+    def stop(self) -> None:
+        self._ticks.clear()
+        self._ticker.stop()
+        self._timer.stop()
+        self._wake.stop()
+        self._pool.stop()
+
     # -- sockets -----------------------------------------------------------------------
 
     def watch(self, sock: Any, on_readable: Job, on_writable: Job) -> Watch:
@@ -356,6 +363,11 @@ class _Pool:
                 "max_handlers=%d handlers are running; further events wait",
                 self._max,
             )
+
+    def stop(self) -> None:
+        """End the idle workers."""
+        while self._idle:
+            self._libev.run_callback(self._idle.pop().switch, None)
 
     def _trim(self) -> None:
         """End the workers that nobody needed for `IDLE_S` seconds."""

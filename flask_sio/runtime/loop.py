@@ -149,6 +149,9 @@ class Loop(Tasks, Protocol):
     def on_tick(self, fn: Callable[[], None]) -> None:
         """Call ``fn`` in a turn every `TICK_S` seconds. Owner's turn."""
 
+    def stop(self) -> None:
+        """Give back what the loop itself holds. It is not used again. Owner's turn."""
+
     @property
     def running_handlers(self) -> int:
         """How many pool workers run a handler now."""

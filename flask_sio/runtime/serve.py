@@ -1,105 +1,115 @@
-"""Start gevent's own WSGI server and end it in order."""
+"""What `SocketIO.run` starts: gevent's pywsgi, or Werkzeug's development server."""
 
 from __future__ import annotations
 
+import _thread
+import difflib
 import inspect
-import logging
 import signal
-import sys
-from collections.abc import Callable, Mapping
-from types import FrameType
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from gevent.event import Event
-from gevent.pywsgi import WSGIServer
-from gevent.ssl import wrap_socket
+from werkzeug._reloader import run_with_reloader  # documented, but exported nowhere else
+from werkzeug.serving import run_simple
 
-from flask_sio.runtime.loop import is_patched
-
-__all__ = ["OPTIONS", "GeventServer"]
-
-logger = logging.getLogger("flask_sio.runtime")
-
-_UNPATCHED = (
-    "gevent serves a process that is not monkey-patched: while a handler waits (time.sleep, a "
-    "database, requests), every client waits. Let the program begin with: "
-    "from gevent import monkey; monkey.patch_all()"
-)
+__all__ = ["Plan", "run_pywsgi", "run_werkzeug"]
 
 
-def _parameters(function: Callable[..., Any], *without: str) -> set[str]:
-    return set(inspect.signature(function).parameters).difference(without)
+class Application(Protocol):
+    """A Flask application, as far as this file knows it."""
+
+    debug: bool
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]: ...
+    def run(self, host: str, port: int, debug: bool, **options: Any) -> None: ...
 
 
-_TLS = _parameters(wrap_socket, "sock") | {"ssl_context"}
-OPTIONS = _TLS | _parameters(WSGIServer.__init__, "self", "listener", "application", "ssl_args")
-"""What pywsgi can be told."""
+@dataclass(slots=True)
+class Plan:
+    """What to serve, and how."""
+
+    app: Application
+    host: str
+    port: int
+    options: dict[str, Any]
+    """The WSGI server's own; names it does not have are refused."""
+    reloader: dict[str, Any] | None
+    """Options of Werkzeug's reloader; None runs without one."""
+    log_output: bool
+    """Log each request; Werkzeug's server always does."""
+    shutdown: Callable[[], object]
+    """Says good-bye to the clients; called before the server ends."""
+    on_start: Callable[[Callable[[], None] | None, Any], None]
+    """Told how to stop the server, and pywsgi's object; (None, None) when it has ended."""
 
 
-class GeventServer:
-    """One run of pywsgi.
+def run_pywsgi(plan: Plan) -> None:
+    """Serve with gevent's pywsgi until it is stopped.
 
-    ``options`` go to `gevent.pywsgi.WSGIServer`: `OPTIONS` are their names, those of TLS
-    (``certfile``, ``keyfile``, ``ssl_context``, ...) among them.
+    Raises:
+        TypeError: an option that pywsgi does not have.
     """
+    from flask_sio.runtime.pywsgi import OPTIONS, GeventServer
 
-    def __init__(
-        self,
-        app: Callable[..., Any],
-        host: str,
-        port: int,
-        options: Mapping[str, Any],
-        log_output: bool = False,
-    ) -> None:
-        self.https = any(name in _TLS for name in options)
-        self.wsgi_server = WSGIServer(
-            (host, port), app, **{"log": "default" if log_output else None, **options}
-        )
-        self._host = host
-        self._stopped = Event()
+    _check_options(plan.options, OPTIONS, "gevent's pywsgi")
 
-    def serve(self, shutdown: Callable[[], object], signals: bool = True) -> None:
-        """Serve until `stop`, SIGINT or SIGTERM, then say good-bye to the clients.
-
-        ``shutdown`` is called while the server still runs. ``signals=False`` leaves the
-        signals alone; so does a thread other than the main one.
-        """
-        if not is_patched():
-            logger.warning(_UNPATCHED)
-        before = self._take_signals() if signals else {}
+    def serve() -> None:
+        # Made here: with the reloader this is another thread, with a hub of its own.
+        server = GeventServer(plan.app, plan.host, plan.port, plan.options, plan.log_output)
+        plan.on_start(server.stop, server.wsgi_server)
         try:
-            self.wsgi_server.start()
-            sys.stderr.write(f" * Running on {self.address}\nPress CTRL+C to quit\n")
-            sys.stderr.flush()
-            self._stopped.wait()
+            server.serve(plan.shutdown, signals=plan.reloader is None)
         finally:
-            # A second CTRL+C must end a shutdown that hangs.
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            shutdown()
-            self.wsgi_server.stop()
+            plan.on_start(None, None)
 
-    def stop(self) -> None:
-        """Let `serve` end. Never waits; any greenlet, a signal handler too."""
-        self._stopped.set()
+    if plan.reloader is None:
+        serve()
+        return
+    options = dict(plan.reloader)
+    if "reloader_interval" in options:  # app.run()'s name for it
+        options["interval"] = options.pop("reloader_interval")
+    try:
+        run_with_reloader(serve, **options)
+    finally:
+        plan.shutdown()
 
-    @property
-    def address(self) -> str:
-        """The URL that is served; the port is the real one once `serve` has begun."""
-        scheme = "https" if self.https else "http"
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{scheme}://{host}:{self.wsgi_server.server_port}"
 
-    def _take_signals(self) -> dict[signal.Signals, Any]:
-        """Make the signals call `stop`; return the handlers that were there before."""
+def run_werkzeug(plan: Plan) -> None:
+    """Serve with Werkzeug's development server, a thread per request, until it is stopped.
 
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self.stop()
+    Raises:
+        TypeError: an option that it does not have.
+    """
+    known = {*inspect.signature(run_simple).parameters, "load_dotenv"}
+    _check_options(plan.options, known, "Werkzeug's run_simple()")
+    options = {"threaded": True, "use_reloader": plan.reloader is not None, **plan.options}
+    for name, value in (plan.reloader or {}).items():
+        # run_with_reloader()'s name for it, and app.run()'s
+        options["reloader_interval" if name == "interval" else name] = value
+    plan.on_start(_thread.interrupt_main, None)  # ends serve_forever() as CTRL+C does
+    before: Any = None
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:  # not the main thread
+        pass
+    try:
+        plan.app.run(plan.host, plan.port, plan.app.debug, **options)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+        plan.on_start(None, None)
+        plan.shutdown()
 
-        before = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                before[number] = signal.signal(number, stop)
-            except ValueError:  # not the main thread
-                break
-        return before
+
+def _check_options(options: dict[str, Any], known: Iterable[str], server: str) -> None:
+    """Refuse options that the server does not have.
+
+    Raises:
+        TypeError: names the option, the server, and the nearest name that is known.
+    """
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"neither run() nor {server} has an option {name!r}{hint}")

@@ -144,6 +144,7 @@ class ThreadLoop(ThreadTasks):
         self._ticks: list[Callable[[], None]] = []
         self._tick_due = time.monotonic() + TICK_S
         self.stall_s = 0.0
+        self._stopped = False
         self.selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -223,6 +224,9 @@ class ThreadLoop(ThreadTasks):
             self._wake_out.send(b"x")
         except BlockingIOError:
             pass  # it is awake already
+        except OSError:
+            if not self._stopped:
+                raise
 
     def _timeout(self) -> float:
         due = self._wheel.next()
@@ -230,7 +234,7 @@ class ThreadLoop(ThreadTasks):
         return max(0.0, when - time.monotonic())
 
     def _select_for_ever(self) -> None:
-        while True:
+        while not self._stopped:
             events = self.selector.select(self._timeout())
             self._lock.acquire()
             self._holder = _get_ident()
@@ -251,6 +255,9 @@ class ThreadLoop(ThreadTasks):
             for sock in discarded:
                 sock.close()
             self._drain()
+        self.selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
 
     def _guarded(self, fn: Callable[..., object], *args: Any) -> None:
         try:
@@ -264,6 +271,11 @@ class ThreadLoop(ThreadTasks):
                 pass
         except BlockingIOError:
             pass
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._pool.stop()
+        self.nudge()
 
     # -- sockets -----------------------------------------------------------------------
 
@@ -381,6 +393,11 @@ class _Pool:
         if worker is not None:
             self._idle.append(worker)
         self._take_turns()
+
+    def stop(self) -> None:
+        """End the idle threads."""
+        while self._idle:
+            self._idle.pop().give(None)
 
     def leave(self) -> None:
         self.running -= 1

@@ -18,6 +18,7 @@ from __future__ import annotations
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from flask_sio import ids
 from flask_sio.errors import PacketError
 from flask_sio.protocol import sio
 from flask_sio.server.acks import PendingCall
@@ -28,6 +29,7 @@ from flask_sio.server.jobs import (
     DisconnectJob,
     EventJob,
     ack_packet,
+    refusal_packet,
 )
 from flask_sio.server.mailbox import Job, Mailbox
 from flask_sio.server.reasons import CLIENT_DISCONNECT, SERVER_DISCONNECT, public_reason
@@ -35,6 +37,7 @@ from flask_sio.server.socket import Socket
 
 if TYPE_CHECKING:
     from flask_sio.engine.connection import Connection, Reason
+    from flask_sio.protocol.encoded import Encoded
     from flask_sio.protocol.timers import Timer
     from flask_sio.server.server import Server
 
@@ -136,13 +139,12 @@ class Client:
             return
         space = self.server.space(namespace)
         if space is None:
-            refusal = sio.Packet(sio.CONNECT_ERROR, namespace, _INVALID)
-            self.connection.send(sio.encode(refusal, self.server.codec))
+            self.connection.send(refusal_packet(namespace, _INVALID))
             self._remember_left(namespace)
             return
         if self._left is not None:
             self._left.pop(namespace, None)
-        socket = Socket(self, space, self.server.new_socket_id(space), packet.data)
+        socket = Socket(self, space, ids.new_id(), packet.data)
         self.sockets[namespace] = socket
         space.adapter.add(socket)
         handler = self.server.handlers.find(namespace, "connect")
@@ -185,14 +187,13 @@ class Client:
 
     # -- joining and leaving -----------------------------------------------------------
 
-    def decide(self, socket: Socket, refusal: dict[str, Any] | None) -> None:
-        """Accept or refuse a socket, as its connect handler has decided."""
+    def decide(self, socket: Socket, refusal: Encoded | None) -> None:
+        """Accept a socket, or refuse it with this CONNECT_ERROR packet."""
         if refusal is None:
             socket.was_accepted = True
             self._accept(socket)
         elif socket.state == "connected":  # always_connect: it has been told otherwise
-            packet = sio.Packet(sio.DISCONNECT, socket.namespace)
-            self.connection.send(sio.encode(packet, self.server.codec))
+            self.connection.send(sio.encode(sio.Packet(sio.DISCONNECT, socket.namespace)))
             self._remember_left(socket.namespace)
             socket.leave()
         else:
@@ -209,10 +210,9 @@ class Client:
     def disconnect(self, socket: Socket) -> None:
         """Make a socket leave for the server; the connection stays."""
         if socket.state == "connecting":  # its own connect handler: that is a refusal
-            self.decide(socket, REJECTED)
+            self.decide(socket, refusal_packet(socket.namespace, REJECTED))
         elif socket.state == "connected":
-            packet = sio.Packet(sio.DISCONNECT, socket.namespace)
-            self.connection.send(sio.encode(packet, self.server.codec))
+            self.connection.send(sio.encode(sio.Packet(sio.DISCONNECT, socket.namespace)))
             self._start_leaving(socket, SERVER_DISCONNECT)
 
     def _start_leaving(self, socket: Socket, reason: str) -> None:

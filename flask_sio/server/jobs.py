@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask_sio.errors import ConnectionRefusedError
 from flask_sio.protocol import sio
+from flask_sio.protocol.encoded import Encoded
+from flask_sio.protocol.json_codec import Codec
 from flask_sio.server.acks import Callback
 from flask_sio.server.handlers import Handler
 
@@ -112,16 +114,17 @@ class ConnectJob(_Job):
         socket, server = self.socket, self.socket.client.server
         if self.handler is None or socket.state in ("leaving", "gone"):
             return  # the client left before its turn came
-        refusal: dict[str, Any] | None = FAILED  # also where a worker is killed in between
+        # Also what goes out where a worker is killed in between, or a refusal is no JSON.
+        refusal: Encoded | None = refusal_packet(socket.namespace, FAILED)
         try:
             result = server.convention.invoke(
                 socket, "connect", self.handler.fn, self.args, "connect"
             )
-            refusal = REJECTED if result is False else None
+            refusal = refusal_packet(socket.namespace, REJECTED) if result is False else None
         except ConnectionRefusedError as error:
-            refusal = error.payload
+            refusal = refusal_packet(socket.namespace, error.payload, server.codec)
         except builtins.ConnectionRefusedError:
-            refusal = REFUSED
+            refusal = refusal_packet(socket.namespace, REFUSED)
         finally:
             server.engine.loop.run(socket.client.decide, socket, refusal)
 
@@ -157,6 +160,12 @@ def answer_value(answer: list[Any]) -> Any:
     if not answer:
         return None
     return answer[0] if len(answer) == 1 else tuple(answer)
+
+
+def refusal_packet(namespace: str, refusal: dict[str, Any], codec: Codec | None = None) -> Encoded:
+    """Return the CONNECT_ERROR that tells why a client may not connect."""
+    packet = sio.Packet(sio.CONNECT_ERROR, namespace, refusal)
+    return sio.encode(packet) if codec is None else sio.encode(packet, codec)
 
 
 def ack_packet(namespace: str, ack_id: int, result: Any) -> sio.Packet:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar, cast, overload
 
-from flask_sio import ids
 from flask_sio.engine.connection import Connection
 from flask_sio.engine.endpoint import Endpoint
 from flask_sio.engine.server import Engine
@@ -177,13 +176,14 @@ class Server:
     ) -> None:
         """Send an event with these arguments; ``rooms`` None means everybody. Any thread."""
         packet = sio.Packet(sio.EVENT, namespace, [event, *args])
-        encoded = sio.encode(packet, self.codec)
+        body = sio.render(packet, self.codec)
         if not self.engine.has_loop:
             return  # nobody has ever connected
-        if callback is not None:
-            self.engine.loop.run(self._emit_asking, packet, rooms, skip, callback)
-        else:
+        if callback is None:
+            encoded = sio.compose(packet, body)
             self.engine.loop.run(self._emit_now, namespace, encoded, rooms, skip)
+        else:
+            self.engine.loop.run(self._emit_asking, namespace, body, rooms, skip, callback)
 
     def _emit_now(
         self, namespace: str, encoded: Any, rooms: Sequence[Room] | None, skip: Sequence[str]
@@ -194,18 +194,19 @@ class Server:
 
     def _emit_asking(
         self,
-        packet: sio.Packet,
+        namespace: str,
+        body: sio.Body,
         rooms: Sequence[Room] | None,
         skip: Sequence[str],
         callback: Callback,
     ) -> None:
-        space = self._spaces.get(packet.namespace)
+        space = self._spaces.get(namespace)
         if space is None:
             return
         for socket in space.adapter.recipients(rooms):
             if isinstance(socket, Socket) and socket.id not in skip:
-                asked = sio.Packet(sio.EVENT, packet.namespace, packet.data, socket.ask(callback))
-                socket.deliver(sio.encode(asked, self.codec))
+                asked = sio.Packet(sio.EVENT, namespace, id=socket.ask(callback))
+                socket.deliver(sio.compose(asked, body))
 
     def call(
         self,
@@ -241,10 +242,10 @@ class Server:
         timeout: float | None = 60,
     ) -> Any:
         """Like `call`, with the arguments as they are sent."""
-        sio.encode(sio.Packet(sio.EVENT, namespace, [event, *args]), self.codec)
+        body = sio.render(sio.Packet(sio.EVENT, namespace, [event, *args]), self.codec)
         loop = self._loop_of(sid, namespace)
         call = PendingCall(loop.waiter())
-        socket = loop.call(self._ask, event, args, sid, namespace, call)
+        socket = loop.call(self._ask, body, sid, namespace, call)
         if not call.wait(timeout):
             loop.run(socket.forget_call, call)
             raise TimeoutError(f"no answer to {event!r} within {timeout} s")
@@ -252,12 +253,10 @@ class Server:
             raise DisconnectedError(f"the client left before it answered {event!r}")
         return answer_value(call.answer)
 
-    def _ask(
-        self, event: str | int, args: Sequence[Any], sid: str, namespace: str, call: PendingCall
-    ) -> Socket:
+    def _ask(self, body: sio.Body, sid: str, namespace: str, call: PendingCall) -> Socket:
         socket = self._socket(sid, namespace)
-        packet = sio.Packet(sio.EVENT, namespace, [event, *args], socket.ask(call))
-        if not socket.deliver(sio.encode(packet, self.codec)):
+        packet = sio.Packet(sio.EVENT, namespace, id=socket.ask(call))
+        if not socket.deliver(sio.compose(packet, body)):
             call.fail()
         return socket
 
@@ -410,13 +409,6 @@ class Server:
         if self.handlers.knows(name) or accepted == "*":
             return True
         return name == "/" if accepted is None else name in accepted
-
-    def new_socket_id(self, space: LiveNamespace) -> str:
-        """Return an id that nobody in the namespace has."""
-        while True:
-            socket_id = ids.new_id(self.options.generate_id)
-            if socket_id not in space.adapter.everyone:
-                return socket_id
 
     def on_slow_handler(self, running: str, waiting: str) -> None:
         """Say once that an event waits behind another handler of its client. Owner's turn."""

@@ -119,15 +119,15 @@ class Socket:
             return
         self.state = "connected"
         send = self.client.connection.send
-        send(self._packet(sio.CONNECT, {"sid": self.id}))
+        send(sio.encode(sio.Packet(sio.CONNECT, self.space.name, {"sid": self.id})))
         pending, self._pending = self._pending, None
         for encoded in pending or ():
             send(encoded)
 
-    def refuse(self, refusal: dict[str, Any]) -> None:
-        """Tell the client that it may not connect, and forget it."""
+    def refuse(self, refusal: Encoded) -> None:
+        """Send a CONNECT_ERROR to a client that may not connect, and forget it."""
         if self.state == "connecting":
-            self.client.connection.send(self._packet(sio.CONNECT_ERROR, refusal))
+            self.client.connection.send(refusal)
         self.leave()
 
     def start_leaving(self) -> None:
@@ -145,10 +145,6 @@ class Socket:
         self.space.adapter.remove(self)
         if self.client.sockets.get(self.space.name) is self:
             del self.client.sockets[self.space.name]
-
-    def _packet(self, kind: int, data: Any) -> Encoded:
-        packet = sio.Packet(kind, self.space.name, data)
-        return sio.encode(packet, self.client.server.codec)
 
     def __repr__(self) -> str:
         return f"<Socket {self.id} in {self.space.name!r} {self.state}>"

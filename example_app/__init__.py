@@ -1,0 +1,1 @@
+"""Parlour, a chat: the example application of flask_sio."""

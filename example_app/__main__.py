@@ -1,0 +1,5 @@
+"""``python -m example_app``."""
+
+from example_app.app import main
+
+main()

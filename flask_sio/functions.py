@@ -1,0 +1,281 @@
+"""`emit` and its friends: what a handler calls to speak to its own client, or to others.
+
+Inside a handler they default to the handler's client and namespace. Elsewhere, in a view for
+one, they work only where both are given; the `SocketIO` object's methods need neither.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from flask_sio.context import (
+    EmitterCallback,
+    EventContext,
+    current_event,
+    current_extension,
+)
+from flask_sio.errors import NotConnectedError
+
+if TYPE_CHECKING:
+    from flask_sio.server.server import Server
+    from flask_sio.server.socket import Socket
+
+__all__ = [
+    "call",
+    "close_room",
+    "disconnect",
+    "emit",
+    "join_room",
+    "leave_room",
+    "rooms",
+    "send",
+]
+
+logger = logging.getLogger("flask_sio.flask")
+
+
+def emit(
+    event: str,
+    *args: Any,
+    namespace: str | None = None,
+    to: Any = None,
+    room: Any = None,
+    broadcast: bool = False,
+    include_self: bool = True,
+    skip_sid: str | Iterable[str] | None = None,
+    callback: Callable[..., Any] | None = None,
+    ignore_queue: bool = False,
+) -> Any:
+    """Send an event to the client whose event is being handled.
+
+    ``to`` (or ``room``): an id, a room, or a list, tuple or set of them instead;
+    ``broadcast=True``: everybody in the namespace, where neither is given. Without both, a
+    foreign ``namespace`` means the same client's socket there. One tuple as data is several
+    arguments, as are several values. ``callback`` runs in this client's context with what
+    the receiver answers. Any thread.
+
+    Raises:
+        RuntimeError: there is no event, and so no client, to speak to.
+        TypeError: data that has no JSON form.
+    """
+    context = current_event()
+    targets = None if to is None and room is None else target_rooms(to, room)
+    if context is None:
+        if namespace is None or (targets is None and not broadcast):
+            raise _no_event("emit()")
+        server = current_extension().server
+    else:
+        server = context.convention.server
+        namespace = namespace or context.socket.namespace
+        if targets is None and not broadcast:
+            targets = [_own_id(context, event, namespace)]
+        if callback is not None:
+            callback = EmitterCallback(context, callback)
+    return server.emit_args(
+        event,
+        event_args(args),
+        namespace=namespace,
+        rooms=targets,
+        skip=skipped(skip_sid, include_self, namespace),
+        callback=callback,
+    )
+
+
+def send(
+    message: Any,
+    json: bool = False,
+    namespace: str | None = None,
+    to: Any = None,
+    room: Any = None,
+    broadcast: bool = False,
+    include_self: bool = True,
+    skip_sid: str | Iterable[str] | None = None,
+    callback: Callable[..., Any] | None = None,
+    ignore_queue: bool = False,
+) -> Any:
+    """Emit ``"message"``, or ``"json"`` with ``json=True``; the rest as `emit`."""
+    return emit(
+        "json" if json else "message",
+        message,
+        namespace=namespace,
+        to=to,
+        room=room,
+        broadcast=broadcast,
+        include_self=include_self,
+        skip_sid=skip_sid,
+        callback=callback,
+        ignore_queue=ignore_queue,
+    )
+
+
+def call(
+    event: str,
+    *args: Any,
+    namespace: str | None = None,
+    to: str | None = None,
+    timeout: float | None = 60,
+    ignore_queue: bool = False,
+) -> Any:
+    """Emit to one client, this one by default, and wait for its answer.
+
+    Returns None, the value, or a tuple of several. ``timeout`` in seconds.
+
+    Raises:
+        TimeoutError: no answer in time.
+        DisconnectedError: the client left before it answered.
+    """
+    server, sid, namespace = _target("call()", to, namespace)
+    return server.call_args(event, event_args(args), sid, namespace, timeout)
+
+
+def join_room(room: Any, sid: str | None = None, namespace: str | None = None) -> None:
+    """Put this client, or ``sid``, into a room; messages to the room reach it then."""
+    server, sid, namespace = _target("join_room()", sid, namespace)
+    server.enter_room(sid, room, namespace=namespace)
+
+
+def leave_room(room: Any, sid: str | None = None, namespace: str | None = None) -> None:
+    """Take this client, or ``sid``, out of a room."""
+    server, sid, namespace = _target("leave_room()", sid, namespace)
+    server.leave_room(sid, room, namespace=namespace)
+
+
+def close_room(room: Any, namespace: str | None = None) -> None:
+    """Take everybody out of a room."""
+    context = current_event()
+    if context is not None:
+        namespace = namespace or context.socket.namespace
+        context.convention.server.close_room(room, namespace=namespace)
+    elif namespace is not None:
+        current_extension().server.close_room(room, namespace=namespace)
+    else:
+        raise _no_event("close_room()")
+
+
+def rooms(sid: str | None = None, namespace: str | None = None) -> list[Any]:
+    """Return the rooms this client, or ``sid``, is in; its own id is one of them."""
+    server, sid, namespace = _target("rooms()", sid, namespace)
+    return server.rooms(sid, namespace=namespace)
+
+
+def disconnect(sid: str | None = None, namespace: str | None = None, silent: bool = False) -> None:
+    """Disconnect this client, or ``sid``, from the namespace.
+
+    The rest of the handler still runs. ``silent`` is accepted for Flask-SocketIO's sake.
+    """
+    server, sid, namespace = _target("disconnect()", sid, namespace)
+    server.disconnect(sid, namespace=namespace)
+
+
+# What the methods of SocketIO share with these.
+
+
+def event_args(data: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return an event's arguments: one tuple stands for several, one None for none."""
+    if len(data) == 1:
+        if isinstance(data[0], tuple):
+            return data[0]
+        if data[0] is None:
+            return ()
+    return data
+
+
+def target_rooms(to: Any, room: Any = None) -> list[Any] | None:
+    """Return the rooms that ``to``, else ``room``, names; None where neither names any.
+
+    An empty string or collection counts as not given, as it does in Flask-SocketIO.
+    """
+    for target in (to, room):
+        if target is None or target is False:
+            continue
+        if isinstance(target, (list, tuple, set, frozenset)):
+            if target:
+                return list(target)
+        elif target != "":
+            return [target]
+        warnings.warn(
+            f"an emit to {target!r} counts as an emit without a target",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return None
+
+
+def skipped(skip_sid: str | Iterable[str] | None, include_self: bool, namespace: str) -> list[str]:
+    """Return the ids an emit leaves out: those given, and the own one if it is not meant.
+
+    Raises:
+        RuntimeError: ``include_self=False`` where no event is being handled.
+    """
+    if not skip_sid:
+        skip = []
+    elif isinstance(skip_sid, str):
+        skip = [skip_sid]
+    else:
+        skip = list(skip_sid)
+    if not include_self:
+        context = current_event()
+        if context is None:
+            raise RuntimeError(
+                "include_self=False needs an event that is being handled: here is no client to "
+                "leave out; name one with skip_sid="
+            )
+        own = own_socket(context, namespace)
+        if own is not None:
+            skip.append(own.id)
+    return skip
+
+
+def own_socket(context: EventContext, namespace: str) -> Socket | None:
+    """Return the socket of the event's client in ``namespace``, if it is connected there."""
+    socket = context.socket
+    return socket if namespace == socket.namespace else socket.sibling(namespace)
+
+
+def _own_id(context: EventContext, event: str, namespace: str) -> str:
+    """Return the id that a reply into ``namespace`` goes to."""
+    own = own_socket(context, namespace)
+    if own is not None:
+        return own.id
+    logger.warning(
+        "emit(%r, namespace=%r) reaches nobody: the client %s is not connected there",
+        event,
+        namespace,
+        context.socket.id,
+    )
+    # Nobody answers to this id there, but the emit is checked like any other.
+    return context.socket.id
+
+
+def _target(what: str, sid: str | None, namespace: str | None) -> tuple[Server, str, str]:
+    """Return the server, id and namespace that a function is about."""
+    context = current_event()
+    if context is None:
+        if sid is None or namespace is None:
+            raise _no_event(what)
+        return current_extension().server, sid, namespace
+    server = context.convention.server
+    namespace = namespace or context.socket.namespace
+    if sid is not None:
+        return server, sid, namespace
+    own = own_socket(context, namespace)
+    if own is None:
+        raise NotConnectedError(f"the client is not connected to {namespace}")
+    return server, own.id, namespace
+
+
+_INSTEAD = {
+    "emit()": "use socketio.emit() or socketio.send(), the methods of your SocketIO object",
+    "call()": "use socketio.call(..., to=sid), the method of your SocketIO object",
+    "close_room()": "use socketio.close_room(room), the method of your SocketIO object",
+}
+
+
+def _no_event(what: str) -> RuntimeError:
+    instead = _INSTEAD.get(what, "give it both a sid and a namespace")
+    return RuntimeError(
+        f"{what} speaks for the client whose event is being handled, and no event is: {instead}"
+    )

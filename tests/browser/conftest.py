@@ -1,0 +1,69 @@
+"""A headless Chromium, and the applications it visits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.serving import PATIENCE_MS, Gunicorn, chromium, missing
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _everything_is_here() -> None:
+    reason = missing()
+    if reason and os.environ.get("FLASK_SIO_CI") == "1":
+        pytest.fail(f"in CI the browser tests must run: {reason}")
+    elif reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser(_everything_is_here: None) -> Iterator[Browser]:
+    """One Chromium for all tests; each page gets a context of its own."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page as somebody new; an error in a page's script fails the test."""
+    contexts, errors = [], []
+
+    def open_page(**options: Any) -> Page:
+        context = browser.new_context(**{"locale": "en-GB", **options})
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                errors.append(message.text) if "Content Security Policy" in message.text else None
+            ),
+        )
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def parlour() -> Iterator[Gunicorn]:
+    """The chat, with nobody in it."""
+    with Gunicorn("example_app.wsgi:app") as server:
+        yield server
+
+
+@pytest.fixture
+def django_chat() -> Iterator[Gunicorn]:
+    """The small Django site."""
+    with Gunicorn("example_app.django_site.wsgi:application") as server:
+        yield server

@@ -1,0 +1,64 @@
+"""What every test is held to: nothing it started is left when it ends."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+from tests.live import RUNTIMES, Runtime
+
+PATIENCE_S = 10
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    """Both runtimes, one after the other."""
+    chosen: Runtime = request.param
+    return chosen
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread or a descriptor behind.
+
+    Fixtures of a wider scope hold some; so only what is more than before counts. Threads
+    take a moment to end after they were told to: it waits for them.
+    """
+    before = _held()
+    yield
+    deadline = time.monotonic() + PATIENCE_S
+    while not _held() <= before:
+        if time.monotonic() > deadline:
+            left = _held() - before
+            pytest.fail(f"left behind: {sorted(left)}")
+        gc.collect()
+        threading.Event().wait(0.01)
+
+
+def _held() -> set[str]:
+    threads = {f"thread {thread.name}" for thread in threading.enumerate()}
+    return threads | {f"fd {number} {target}" for number, target in _descriptors()}
+
+
+def _descriptors() -> Iterator[tuple[int, str]]:
+    folder = "/proc/self/fd"
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        try:
+            target = os.readlink(f"{folder}/{name}")
+        except OSError:  # the one listdir itself had open
+            continue
+        if target.startswith(("socket:", "anon_inode:", "pipe:")):
+            yield int(name), target
+
+
+def missing(what: str) -> NoReturn:
+    """Skip a test that needs what this machine lacks; where CI runs, fail instead."""
+    if os.environ.get("FLASK_SIO_CI"):
+        pytest.fail(f"{what} is missing, and CI must have it")
+    pytest.skip(f"{what} is missing")

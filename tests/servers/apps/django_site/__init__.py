@@ -1,0 +1,1 @@
+"""The matrix's application in a Django project."""
