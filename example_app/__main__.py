@@ -1,5 +1,9 @@
 """``python -m example_app``."""
 
-from example_app.app import main
+from gevent import monkey
+
+monkey.patch_all()  # before all other imports: the server that main() starts is gevent's
+
+from example_app.app import main  # noqa: E402
 
 main()

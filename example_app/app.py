@@ -78,16 +78,17 @@ def index() -> str | tuple[str, int]:
 
 
 def join() -> BaseResponse | tuple[str, int]:
-    """Take a name."""
+    """Take a name, and give back the one this browser may have had."""
     name = request.form.get("name", "")
-    token = session.get("token") or secrets.token_hex(16)
+    if name.strip() == session.get("name"):  # the form sent twice
+        return redirect(url_for("index"), code=303)
+    token = secrets.token_hex(16)
     try:
         person = chat().claim(name, token)
     except Refused as refusal:
         taken = render_template("join.html", limits=limits, name=name[:100], error=refusal)
         return taken, 409
-    if session.get("name", person.name) != person.name:
-        _sign_out()
+    _sign_out()
     session.update(name=person.name, token=token)
     return redirect(url_for("index"), code=303)
 

@@ -110,6 +110,7 @@ class Chat:
         self._counter = 0
         self._people: dict[str, Person] = {}
         self._by_socket: dict[str, Person] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self._rooms: dict[str, Conversation] = {}
         self._private: OrderedDict[frozenset[str], Conversation] = OrderedDict()
         self._messages: OrderedDict[str, Message] = OrderedDict()
@@ -125,6 +126,8 @@ class Chat:
         name = limits.name_of(name)
         with self._lock:
             self._forget_people()
+            if token in self._ended:  # a tab that has not heard of it yet
+                raise Refused("You have left, please come in again.")
             key = limits.key_of(name)
             person = self._people.get(key)
             if person is None:
@@ -137,12 +140,13 @@ class Chat:
             return person
 
     def release(self, name: str, token: str) -> list[str]:
-        """Give a name back; return the sockets that are still open under it."""
+        """Give a name back, and end its token; return the sockets that are still open."""
         with self._lock:
             person = self._people.get(limits.key_of(name))
             if person is None or not secrets.compare_digest(person.token, token):
                 return []
             del self._people[person.key]
+            _remember(self._ended, token, None, limits.REMEMBERED)
             return list(person.sockets)
 
     def _forget_people(self) -> None:

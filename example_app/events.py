@@ -29,13 +29,19 @@ def chat() -> Chat:
     return state
 
 
+def own_sid() -> str:
+    """Return the id of the tab whose event is being handled."""
+    sid: str = request.sid  # type: ignore[attr-defined] # the extension adds it
+    return sid
+
+
 def answered(name: str) -> Callable[[Callable[[Person, Data], Data | None]], None]:
     """Register a handler whose result, or refusal, becomes the acknowledgement."""
 
     def register(handler: Callable[[Person, Data], Data | None]) -> None:
         def on_event(data: Any = None, *_: Any) -> Data:
             try:
-                person = chat().person(request.sid)
+                person = chat().person(own_sid())
                 return {"ok": True, **(handler(person, _object(data)) or {})}
             except Refused as refusal:
                 return {"ok": False, "error": str(refusal), **refusal.details}
@@ -58,20 +64,20 @@ def connect() -> None:
         person = chat().claim(session.get("name"), session.get("token", ""))
     except Refused as refusal:
         raise ConnectionRefusedError(str(refusal), {"code": "name"}) from None
-    chat().arrive(request.sid, person)
+    chat().arrive(own_sid(), person)
     join_room(person.channel)
 
 
 @socketio.on("disconnect")
 def disconnect() -> None:
     """Tell the room that somebody has left it."""
-    _room_changed(chat().depart(request.sid))
+    _room_changed(chat().depart(own_sid()))
 
 
 @answered("join")
 def join(person: Person, data: Data) -> Data:
     """Enter a room, leaving the one before; also the first request of every connection."""
-    left, room = chat().enter(request.sid, data.get("to"), data.get("title"))
+    left, room = chat().enter(own_sid(), data.get("to"), data.get("title"))
     if left is not None:
         leave_room(left.channel)
         _room_changed(left)
@@ -103,8 +109,8 @@ def open_private(person: Person, data: Data) -> Data:
 @answered("say")
 def say(person: Person, data: Data) -> Data:
     """Post a text; a copy of an earlier one (a resend) is acknowledged but not shown again."""
-    text = limits.text_of(data.get("text"))
-    message, is_new = chat().post(person, data.get("to"), limits.client_id_of(data.get("cid")), text)
+    text, cid = limits.text_of(data.get("text")), limits.client_id_of(data.get("cid"))
+    message, is_new = chat().post(person, data.get("to"), cid, text)
     if is_new:
         _deliver(message)
     return {"id": message.id, "at": message.at_ms}
@@ -130,7 +136,7 @@ def typing(person: Person, data: Data) -> None:
         other = chat().named(conversation.address(person)[1:])
         if other is not None:
             emit("typing", {"in": conversation.address(other), **note}, to=other.channel)
-    elif request.sid in conversation.here:
+    elif own_sid() in conversation.here:
         note["in"] = conversation.address(person)
         emit("typing", note, to=conversation.channel, include_self=False)
 

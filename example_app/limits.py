@@ -88,9 +88,7 @@ def picture_of(value: Any) -> tuple[bytes, str]:
     content = bytes(value)
     if len(content) > PICTURE_BYTES:
         size = f"{len(content) / 1000:,.0f} kB"
-        raise Refused(
-            f"The picture is too large: {size}, the limit is {PICTURE_BYTES // 1000} kB."
-        )
+        raise Refused(f"The picture is too large: {size}, the limit is {PICTURE_BYTES // 1000} kB.")
     for signature, kind in _SIGNATURES:
         if content.startswith(signature):
             return content, kind

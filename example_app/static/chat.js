@@ -338,6 +338,8 @@ $("room-form").addEventListener("submit", async (event) => {
   showConversation();
   side.close();
 });
+// The server ends this connection when the name is given back: do not call that a failure.
+$("leave").addEventListener("submit", () => link?.stop());
 window.addEventListener("hashchange", () => pick(roomOfUrl()));
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;

@@ -44,6 +44,10 @@ export class Link {
     this.#socket.connect();
   }
 
+  stop() {
+    this.#socket.disconnect();
+  }
+
   get connected() {
     return this.#socket.connected;
   }

@@ -139,7 +139,8 @@ export class Log {
     button.addEventListener("click", () => this.#actions.view(message.source, text));
     image.addEventListener("load", () => this.#pinned && this.toEnd());
     image.addEventListener("error", () => {
-      button.replaceWith(make("div", { class: "picture-gone" }, "This picture is no longer kept."));
+      const gone = message.source.startsWith("blob:") ? "cannot be shown" : "is no longer kept";
+      button.replaceWith(make("div", { class: "picture-gone" }, `This picture ${gone}.`));
     });
     return button;
   }

@@ -85,10 +85,10 @@ class Connection:
         self.polling: Polling | None = None
         self.websocket: WebSocket | None = None
         self.probe: Probe | None = None
-        self._heartbeat = Heartbeat()
-        loop = engine.loop
-        self._timer: Timer | None = loop.call_at(
-            loop.now() + engine.options.ping_interval_s, self._beat
+        now = engine.loop.now()
+        self._heartbeat = Heartbeat(now)
+        self._timer: Timer | None = engine.loop.call_at(
+            now + engine.options.ping_interval_s, self._beat
         )
 
     @property

@@ -71,7 +71,10 @@ class Engine:
         with self._loop_lock:
             if self._loop is None:
                 options = self.options
-                pool = PoolOptions(options.max_handlers, options.fresh_greenlets)
+                shortest = min(options.ping_interval_s, options.ping_timeout_s)
+                # What is announced is kept: a silent client of 0.2 s ends within a millisecond.
+                resolution_s = min(0.01, shortest / 400)
+                pool = PoolOptions(options.max_handlers, options.fresh_greenlets, resolution_s)
                 loop = choose(self._expected, on_gevent, pool)
                 loop.call(loop.on_tick, self._tick)
                 self._loop = loop

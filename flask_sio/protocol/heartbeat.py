@@ -11,8 +11,12 @@ from typing import Literal
 
 Action = Literal["ping", "wait", "silent"]
 
-_EARLY_S = 0.001
+_EARLY_S = 0.002
 """A timer may fire this much before its time; that still counts as due."""
+_ROUNDED_UP_S = 0.001
+"""Asked for so much earlier: who counts the announced milliseconds must not find us late."""
+_LATE_S = 0.005
+"""A ping up to this late counts from its time: the rounding of timers must not add up."""
 
 
 class Heartbeat:
@@ -20,10 +24,10 @@ class Heartbeat:
 
     __slots__ = ("_held_up", "_pinged_at", "heard")
 
-    def __init__(self) -> None:
+    def __init__(self, opened_at: float) -> None:
         self.heard = True
         """Whether a byte came in since the last ping."""
-        self._pinged_at: float | None = None
+        self._pinged_at = opened_at  # the handshake is as good as a ping that was answered
         self._held_up = 0.0
 
     def due(
@@ -35,18 +39,17 @@ class Heartbeat:
         what was added to it since the ping. ``"silent"`` means that the deadline has
         passed; the caller reads the socket once more before it believes it.
         """
-        pinged_at = self._pinged_at
-        if pinged_at is not None:
-            next_ping = pinged_at + interval_s
-            deadline = pinged_at + timeout_s + (held_up_s - self._held_up)
-            if self.heard:
-                if now < next_ping - _EARLY_S:
-                    return "wait", next_ping
-            elif now < deadline - _EARLY_S:
-                return "wait", min(next_ping, deadline) if now < next_ping else deadline
-            else:
-                return "silent", now
-        self._pinged_at = now
+        next_ping = self._pinged_at + interval_s
+        if self.heard:
+            if now < next_ping - _EARLY_S:
+                return "wait", next_ping
+        else:
+            deadline = self._pinged_at + timeout_s + (held_up_s - self._held_up)
+            if now < deadline - _EARLY_S:
+                when = min(next_ping, deadline) if now < next_ping else deadline
+                return "wait", when - _ROUNDED_UP_S
+            return "silent", now
+        self._pinged_at = next_ping if now - next_ping < _LATE_S else now
         self._held_up = held_up_s
         self.heard = False
-        return "ping", now + min(interval_s, timeout_s)
+        return "ping", self._pinged_at + min(interval_s, timeout_s) - _ROUNDED_UP_S

@@ -117,7 +117,7 @@ class GeventLoop(GeventTasks):
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._busy = False
         self._errors: list[BaseException] = []
-        self._wheel = Wheel()
+        self._wheel = Wheel(pool.resolution_s)
         self._armed: float | None = None
         self.stall_s = 0.0
         self._ticks: list[Callable[[], None]] = []

@@ -98,10 +98,12 @@ class Tasks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
-    """How many handlers may run at once, and whether their greenlets are re-used."""
+    """How many handlers may run at once, whether their greenlets are re-used, how sharp time is."""
 
     max_handlers: int | None = None
     fresh_greenlets: bool = False
+    resolution_s: float = 0.01
+    """Deadlines this close share a wake-up; none is later than that."""
 
 
 class Loop(Tasks, Protocol):

@@ -58,15 +58,15 @@ class GeventServer:
         self._host = host
         self._stopped = Event()
 
-    def serve(self, shutdown: Callable[[], object], signals: bool = True) -> None:
+    def serve(self, shutdown: Callable[[], object]) -> None:
         """Serve until `stop`, SIGINT or SIGTERM, then say good-bye to the clients.
 
-        ``shutdown`` is called while the server still runs. ``signals=False`` leaves the
-        signals alone; so does a thread other than the main one.
+        ``shutdown`` is called while the server still runs. Signals end it in the main
+        thread only.
         """
         if not is_patched():
             logger.warning(_UNPATCHED)
-        before = self._take_signals() if signals else {}
+        before = self._take_signals()
         try:
             self.wsgi_server.start()
             sys.stderr.write(f" * Running on {self.address}\nPress CTRL+C to quit\n")
@@ -80,7 +80,7 @@ class GeventServer:
             self.wsgi_server.stop()
 
     def stop(self) -> None:
-        """Let `serve` end. Never waits; any greenlet, a signal handler too."""
+        """Let `serve` end. Never waits; any thread, a signal handler too."""
         self._stopped.set()
 
     @property

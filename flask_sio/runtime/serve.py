@@ -6,12 +6,19 @@ import _thread
 import difflib
 import inspect
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from werkzeug._reloader import run_with_reloader  # documented, but exported nowhere else
-from werkzeug.serving import run_simple
+from werkzeug._reloader import reloader_loops
+from werkzeug.serving import is_running_from_reloader, run_simple
+
+from flask_sio.runtime.loop import is_patched
+
+if TYPE_CHECKING:
+    from flask_sio.runtime.pywsgi import GeventServer
 
 __all__ = ["Plan", "run_pywsgi", "run_werkzeug"]
 
@@ -53,26 +60,61 @@ def run_pywsgi(plan: Plan) -> None:
     from flask_sio.runtime.pywsgi import OPTIONS, GeventServer
 
     _check_options(plan.options, OPTIONS, "gevent's pywsgi")
-
-    def serve() -> None:
-        # Made here: with the reloader this is another thread, with a hub of its own.
-        server = GeventServer(plan.app, plan.host, plan.port, plan.options, plan.log_output)
-        plan.on_start(server.stop, server.wsgi_server)
-        try:
-            server.serve(plan.shutdown, signals=plan.reloader is None)
-        finally:
-            plan.on_start(None, None)
-
-    if plan.reloader is None:
-        serve()
+    if plan.reloader is not None and not is_running_from_reloader():
+        _respawn(_reloader(plan.reloader))
         return
-    options = dict(plan.reloader)
+    server = GeventServer(plan.app, plan.host, plan.port, plan.options, plan.log_output)
+    plan.on_start(server.stop, server.wsgi_server)
+    try:
+        if plan.reloader is None:
+            server.serve(plan.shutdown)
+        else:
+            with _reloader(plan.reloader) as reloader:
+                _serve_until_changed(reloader, server, plan.shutdown)
+    finally:
+        plan.on_start(None, None)
+
+
+# Not Werkzeug's run_with_reloader(): that serves in a daemon thread, where a reload cuts
+# every client off, and where gevent's loop crashes the interpreter at its end.
+
+
+def _reloader(options: dict[str, Any]) -> Any:
+    """Return what looks for changed files; the options are run_with_reloader()'s."""
+    options = dict(options)
     if "reloader_interval" in options:  # app.run()'s name for it
         options["interval"] = options.pop("reloader_interval")
+    # Watchdog waits in C, which would stop every greenlet of a patched process.
+    kind = options.pop("reloader_type", "stat" if is_patched() else "auto")
+    return reloader_loops[kind](**options)
+
+
+def _respawn(reloader: Any) -> None:
+    """Run this program again, in a child, for as long as that ends because of a change."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        run_with_reloader(serve, **options)
-    finally:
-        plan.shutdown()
+        sys.exit(reloader.restart_with_reloader())
+    except KeyboardInterrupt:
+        pass
+
+
+def _serve_until_changed(
+    reloader: Any, server: GeventServer, shutdown: Callable[[], object]
+) -> None:
+    """Serve until it is stopped or a file has changed; then ask the parent for a new child."""
+    code: list[Any] = []
+
+    def watch() -> None:
+        try:
+            reloader.run()
+        except SystemExit as end:
+            code.append(end.code)
+            server.stop()
+
+    threading.Thread(target=watch, name="flask_sio reloader", daemon=True).start()
+    server.serve(shutdown)
+    if code:
+        sys.exit(code[0])
 
 
 def run_werkzeug(plan: Plan) -> None:
@@ -85,7 +127,7 @@ def run_werkzeug(plan: Plan) -> None:
     _check_options(plan.options, known, "Werkzeug's run_simple()")
     options = {"threaded": True, "use_reloader": plan.reloader is not None, **plan.options}
     for name, value in (plan.reloader or {}).items():
-        # run_with_reloader()'s name for it, and app.run()'s
+        # the reloader's name for it, and app.run()'s
         options["reloader_interval" if name == "interval" else name] = value
     plan.on_start(_thread.interrupt_main, None)  # ends serve_forever() as CTRL+C does
     before: Any = None

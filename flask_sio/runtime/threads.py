@@ -42,7 +42,6 @@ logger = logging.getLogger("flask_sio.runtime")
 
 _get_ident: Callable[[], int] = original("_thread", "get_ident")
 _allocate_lock: Callable[[], Any] = original("_thread", "allocate_lock")
-_start_new_thread: Callable[..., int] = original("_thread", "start_new_thread")
 _sleep: Callable[[float], None] = original("time", "sleep")
 
 
@@ -139,7 +138,7 @@ class ThreadLoop(ThreadTasks):
         self._lock = _allocate_lock()
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._holder = 0
-        self._wheel = Wheel()
+        self._wheel = Wheel(pool.resolution_s)
         self._discarded: list[Any] = []
         self._ticks: list[Callable[[], None]] = []
         self._tick_due = time.monotonic() + TICK_S
@@ -152,7 +151,7 @@ class ThreadLoop(ThreadTasks):
         self.selector.register(self._wake_in, selectors.EVENT_READ, None)
         self._pool = _Pool(self, pool)
         self.ready = self._pool.ready
-        self._thread = _start_new_thread(self._select_for_ever, ())
+        threading.Thread(target=self._select_for_ever, name="flask_sio", daemon=True).start()
 
     # -- turns -------------------------------------------------------------------------
 
@@ -317,7 +316,7 @@ class _Worker:
         self._job: Job | None = job
         self._given = _allocate_lock()
         self._given.acquire()
-        _start_new_thread(self._work, ())
+        threading.Thread(target=self._work, name="flask_sio worker", daemon=True).start()
 
     def give(self, job: Job | None) -> None:
         self._job = job

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.serving import PATIENCE_MS, Gunicorn, chromium, missing
+from tests.browser.serving import (
+    PATIENCE_MS,
+    Program,
+    chromium,
+    gunicorn,
+    missing,
+    running,
+    runserver,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -56,14 +64,17 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture
-def parlour() -> Iterator[Gunicorn]:
+def parlour() -> Iterator[Program]:
     """The chat, with nobody in it."""
-    with Gunicorn("example_app.wsgi:app") as server:
+    with running(gunicorn("example_app.wsgi:app")) as server:
         yield server
+    assert "Traceback" not in server.output, server.output
 
 
-@pytest.fixture
-def django_chat() -> Iterator[Gunicorn]:
-    """The small Django site."""
-    with Gunicorn("example_app.django_site.wsgi:application") as server:
+@pytest.fixture(params=["gunicorn", "runserver"])
+def django_chat(request: pytest.FixtureRequest) -> Iterator[Program]:
+    """The small Django site, as deployed and under Django's own development server."""
+    site = "example_app.django_site.wsgi:application"
+    with running(gunicorn(site) if request.param == "gunicorn" else runserver()) as server:
         yield server
+    assert "Traceback" not in server.output, server.output

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.browser.paint import evening, png
-from tests.browser.serving import Gunicorn, chromium, missing
+from tests.browser.serving import Program, chromium, gunicorn, missing, running
 from tests.browser.visitor import Visitor, file
 
 if TYPE_CHECKING:
@@ -30,12 +30,11 @@ SCHEMES = ("light", "dark")
 class Scene:
     """Five people in the lobby who have something to say."""
 
-    def __init__(self, browser: Browser, server: Gunicorn) -> None:
+    def __init__(self, browser: Browser, server: Program) -> None:
         self.browser = browser
         self.server = server
         self.people = {
-            name: self.visitor(name)
-            for name in ("Amélie", "Jonas Weber", "Priya", "Kofi", "Ines")
+            name: self.visitor(name) for name in ("Amélie", "Jonas Weber", "Priya", "Kofi", "Ines")
         }
 
     def visitor(self, name: str, **options: Any) -> Visitor:
@@ -99,12 +98,12 @@ def main(directory: Path) -> None:
     with chromium() as browser:
         for screen, options in SCREENS.items():
             for scheme in SCHEMES:
-                with Gunicorn("example_app.wsgi:app") as server:
+                with running(gunicorn("example_app.wsgi:app")) as server:
                     _scene(browser, server, directory / f"{screen}-{scheme}", options, scheme)
 
 
 def _scene(
-    browser: Browser, server: Gunicorn, stem: Path, options: dict[str, Any], scheme: str
+    browser: Browser, server: Program, stem: Path, options: dict[str, Any], scheme: str
 ) -> None:
     context = browser.new_context(color_scheme=scheme, **options)  # type: ignore[arg-type]
     page = context.new_page()

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from flask_sio.client_files import ClientFiles
@@ -66,17 +65,18 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-class Gunicorn:
-    """``gunicorn -k gevent`` with an application of the project; a context manager.
+class Program:
+    """A web server in a process of its own.
 
     The first start takes a free port; later ones take the same, so that a stop and a
-    start are a restart to those who are connected.
+    start are a restart to those who are connected. ``command`` is for Python, with ``{port}``.
     """
 
-    def __init__(self, application: str) -> None:
-        self.application = application
+    def __init__(self, *command: str) -> None:
+        self.command = command
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
         self._lines: list[str] = []
 
     @property
@@ -90,13 +90,9 @@ class Gunicorn:
         return "".join(self._lines)
 
     def start(self) -> None:
-        """Start it and wait until a worker has loaded the application."""
-        command = [
-            *(sys.executable, "-m", "gunicorn", "-k", "gevent", "--graceful-timeout", "2"),
-            *("--bind", f"127.0.0.1:{self.port}", "--no-control-socket", self.application),
-        ]
+        """Start it and wait until it says where it listens."""
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, *(part.format(port=self.port) for part in self.command)],
             cwd=ROOT,
             env={**os.environ, "PARLOUR_SECRET_KEY": "of-a-test", "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
@@ -104,7 +100,8 @@ class Gunicorn:
             text=True,
         )
         ports: queue.Queue[int] = queue.Queue()
-        threading.Thread(target=self._read, args=(self._process, ports), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self._process, ports))
+        self._reader.start()
         try:
             self.port = ports.get(timeout=START_S)
         except queue.Empty:
@@ -113,11 +110,12 @@ class Gunicorn:
 
     def _read(self, process: subprocess.Popen[str], ports: queue.Queue[int]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self._lines.append(line)
-            listening = re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", line)
-            if listening:
-                ports.put(int(listening[1]))
+        with process.stdout:
+            for line in process.stdout:
+                self._lines.append(line)
+                listening = re.search(r" at:? http://127\.0\.0\.1:(\d+)", line)
+                if listening:
+                    ports.put(int(listening[1]))
 
     def stop(self) -> None:
         """End it as a deployment does, with SIGTERM."""
@@ -129,20 +127,30 @@ class Gunicorn:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
             raise
         finally:
-            if process.stdout is not None:
-                process.stdout.close()
+            process.wait()
+            if self._reader is not None:
+                self._reader.join()
 
-    def __enter__(self) -> Gunicorn:
-        self.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+@contextmanager
+def running(program: Program) -> Iterator[Program]:
+    """Start a server, and stop it in the end."""
+    program.start()
+    try:
+        yield program
+    finally:
+        program.stop()
+
+
+def gunicorn(application: str) -> Program:
+    """Return ``gunicorn -k gevent`` with an application of the project."""
+    options = ("-k", "gevent", "--graceful-timeout", "2", "--no-control-socket")
+    return Program("-m", "gunicorn", *options, "--bind", "127.0.0.1:{port}", application)
+
+
+def runserver() -> Program:
+    """Return Django's development server with the site."""
+    manage = "example_app/django_site/manage.py"
+    return Program(manage, "runserver", "--noreload", "127.0.0.1:{port}")

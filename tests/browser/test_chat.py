@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.paint import noise, plain, png
-from tests.browser.serving import Gunicorn
+from tests.browser.serving import Program
 from tests.browser.visitor import Visitor, file
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ NewPage = Callable[..., "Page"]
 
 
 @pytest.fixture
-def alice(new_page: NewPage, parlour: Gunicorn) -> Visitor:
+def alice(new_page: NewPage, parlour: Program) -> Visitor:
     """Alice, in the lobby."""
     visitor = Visitor(new_page(), parlour, "Alice")
     visitor.is_online()
@@ -28,7 +28,7 @@ def alice(new_page: NewPage, parlour: Gunicorn) -> Visitor:
 
 
 @pytest.fixture
-def bob(new_page: NewPage, parlour: Gunicorn, alice: Visitor) -> Visitor:
+def bob(new_page: NewPage, parlour: Program, alice: Visitor) -> Visitor:
     """Bob, in the lobby, where Alice is already."""
     visitor = Visitor(new_page(), parlour, "Bob")
     visitor.is_online()
@@ -104,7 +104,7 @@ def test_typing_shows_and_vanishes(alice: Visitor, bob: Visitor) -> None:
 
 
 def test_a_private_message_is_for_its_addressee(
-    alice: Visitor, bob: Visitor, new_page: NewPage, parlour: Gunicorn
+    alice: Visitor, bob: Visitor, new_page: NewPage, parlour: Program
 ) -> None:
     """Bob gets what Alice writes to him alone; Carol, in the same room, does not."""
     from playwright.sync_api import expect
@@ -167,7 +167,42 @@ def test_the_server_refuses_what_is_no_picture(alice: Visitor) -> None:
     expect(note.get_by_role("button", name="Try again")).to_be_visible()
 
 
-def test_the_chat_survives_a_restart(alice: Visitor, bob: Visitor, parlour: Gunicorn) -> None:
+def test_every_bad_request_is_answered_with_a_reason(alice: Visitor) -> None:
+    """Whatever a client may send gets {"ok": false, "error": ...}; nothing breaks."""
+    answers = alice.page.evaluate(
+        """async () => {
+          const socket = io({ forceNew: true });
+          const long = "x".repeat(2001), cid = "12345678", to = "#lobby";
+          const requests = [
+            ["say"], ["say", null], ["say", []], ["say", "text"], ["say", {}],
+            ["say", { to, cid }], ["say", { to, cid, text: 7 }], ["say", { to, cid, text: " \\n " }],
+            ["say", { to, cid, text: "\\u0000" }], ["say", { to, cid, text: long }],
+            ["say", { to, text: "a" }], ["say", { to, cid: "<>", text: "a" }],
+            ["say", { to, cid: {}, text: "a" }], ["say", { cid, text: "a" }],
+            ["say", { to: 5, cid, text: "a" }], ["say", { to: "#none", cid, text: "a" }],
+            ["say", { to: "@Nobody", cid, text: "a" }], ["say", { to: "@Alice", cid, text: "a" }],
+            ["picture", { to, cid }], ["picture", { to, cid, picture: "text" }],
+            ["picture", { to, cid, picture: new Uint8Array(9) }],
+            ["picture", { to, cid, picture: new Uint8Array(700001) }],
+            ["join", {}], ["join", { to: "#none" }], ["join", { to: [] }],
+            ["join", { title: "" }], ["join", { title: long }], ["join", { title: "<b>" }],
+            ["join", { title: { a: 1 } }], ["open", {}], ["open", { to: "#lobby" }],
+            ["typing", { to: "#none" }], ["got", 1],
+          ];
+          const answers = [];
+          for (const request of requests) {
+            answers.push(await socket.timeout(10000).emitWithAck(...request));
+          }
+          socket.disconnect();
+          return answers;
+        }"""
+    )
+    for answer in answers:
+        assert answer["ok"] is False, answers
+        assert answer["error"].endswith("."), answers
+
+
+def test_the_chat_survives_a_restart(alice: Visitor, bob: Visitor, parlour: Program) -> None:
     """After a restart both are in their room again, and what was written meanwhile arrives."""
     from playwright.sync_api import expect
 
@@ -193,7 +228,7 @@ def test_the_chat_survives_a_restart(alice: Visitor, bob: Visitor, parlour: Guni
     expect(alice.page.locator(".message .bubble")).to_contain_text(["Before", "Meanwhile", "After"])
 
 
-def test_a_taken_name_is_refused(alice: Visitor, new_page: NewPage, parlour: Gunicorn) -> None:
+def test_a_taken_name_is_refused(alice: Visitor, new_page: NewPage, parlour: Program) -> None:
     """A name is one person's, whatever its case, until that person leaves."""
     from playwright.sync_api import expect
 
@@ -206,7 +241,7 @@ def test_a_taken_name_is_refused(alice: Visitor, new_page: NewPage, parlour: Gun
     other.is_online()
 
 
-def test_polling_is_shown_as_such(new_page: NewPage, parlour: Gunicorn) -> None:
+def test_polling_is_shown_as_such(new_page: NewPage, parlour: Program) -> None:
     """Where WebSocket is not to be had the chat goes on over polling, and says so."""
     from playwright.sync_api import expect
 
@@ -219,7 +254,7 @@ def test_polling_is_shown_as_such(new_page: NewPage, parlour: Gunicorn) -> None:
 
 
 def test_a_phone_has_room_for_everything(
-    alice: Visitor, new_page: NewPage, parlour: Gunicorn
+    alice: Visitor, new_page: NewPage, parlour: Program
 ) -> None:
     """At 360 pixels nothing is cut off, and the list is a drawer that the keyboard can use."""
     from playwright.sync_api import expect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.browser.serving import Gunicorn
+from tests.browser.serving import Program
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -18,7 +18,7 @@ def file(content: bytes, name: str = "picture.png", kind: str = "image/png") -> 
 class Visitor:
     """A person at a page of the chat."""
 
-    def __init__(self, page: Page, server: Gunicorn, name: str) -> None:
+    def __init__(self, page: Page, server: Program, name: str) -> None:
         self.page = page
         self.name = name
         page.goto(server.url)

@@ -168,30 +168,32 @@ def test_unix_sockets_are_swapped_too() -> None:
         assert client.recv(10) == b"unix"
 
 
-def test_gevent_socket_becomes_a_plain_one(tcp: Pair) -> None:
-    """gevent's object gets the decoy, we get the stdlib's class on the same descriptor."""
-    gevent_socket = pytest.importorskip("gevent.socket")
-    server, client = tcp
-    theirs = gevent_socket.socket(fileno=server.detach())
-    number = theirs.fileno()
-    found = take(werkzeug_environ(theirs, None))
-    assert found.is_gevent
-    assert not found.tls
-    with Swap.prepare(found).commit() as mine:
-        assert type(mine) is socket.socket
-        assert mine.fileno() == number
-        assert theirs.recv(10) == b""
-        theirs.close()
-        mine.sendall(b"plain")
-        assert client.recv(10) == b"plain"
-
-
 def run_python(program: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def test_gevent_socket_becomes_a_plain_one() -> None:
+    """gevent's object gets the decoy, we get the stdlib's class on the same descriptor."""
+    pytest.importorskip("gevent")
+    program = """
+import socket
+from gevent.socket import socketpair
+from flask_sio.runtime.takeover import Swap, find
+theirs, client = socketpair()
+number = theirs.fileno()
+found = find({"SERVER_PROTOCOL": "HTTP/1.1", "werkzeug.socket": theirs}, None)
+mine = Swap.prepare(found).commit()
+print(found.is_gevent, found.tls, type(mine) is socket.socket, mine.fileno() == number)
+print(theirs.recv(10))
+theirs.close()
+mine.sendall(b"plain")
+print(client.recv(10))
+"""
+    assert run_python(program).splitlines() == ["True False True True", "b''", "b'plain'"]
 
 
 def test_patched_process_yields_the_original_class() -> None:

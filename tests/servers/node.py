@@ -33,7 +33,7 @@ def need_node() -> None:
     reason = missing()
     if reason is None:
         return
-    if os.environ.get("FLASK_SIO_CI") == "1":
+    if os.environ.get("FLASK_SIO_CI"):
         pytest.fail(reason)
     pytest.skip(reason)
 

@@ -102,7 +102,8 @@ def cheroot(spec: str, port: int, *tls: str) -> None:
 def waitress(spec: str, port: int) -> None:
     from waitress import serve
 
-    serve(load(spec), host=HOST, port=port, threads=4)
+    # Each parked poll holds a thread here.
+    serve(load(spec), host=HOST, port=port, threads=16)
 
 
 KINDS: dict[str, Callable[..., None]] = {

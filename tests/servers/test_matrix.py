@@ -78,5 +78,7 @@ def test_waitress_serves_polling_and_says_why(tmp_path: Path) -> None:
         features = run_node("features.mjs", server, "polling")
         assert set(features.values()) == {True}
         log = server.log()
-    told = [line for line in log.splitlines() if "websocket" in line.lower()]
+    told = [line for line in log.splitlines() if "flask_sio" in line]
     assert len(told) == 1, log
+    assert "waitress" in told[0]
+    assert "polling" in told[0]

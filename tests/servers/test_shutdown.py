@@ -25,7 +25,14 @@ ALL_S = GRACEFUL_S * 0.8
 
 
 def good_bye(client: Client) -> float:
-    """Check one client's end; return when it came."""
+    """Check one client's end and close it, as browsers do; return when it came."""
+    try:
+        return _good_bye(client)
+    finally:
+        client.close()
+
+
+def _good_bye(client: Client) -> float:
     if isinstance(client, PollingClient):
         status, _, body = client.response()
         assert status == 200
@@ -63,6 +70,7 @@ WORKERS = {"gevent": (), "gthread": ("--threads", "4")}
 
 @pytest.fixture(params=WORKERS)
 def gunicorn_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
+    """Gunicorn with one worker, and more clients than it has threads."""
     port = free_port()
     options = (*WORKERS[request.param], "--graceful-timeout", str(int(GRACEFUL_S)))
     command = gunicorn(FLASK, port, request.param, *options)
@@ -107,3 +115,23 @@ def test_sigint_ends_every_client_cleanly(name: str, tmp_path: Path) -> None:
         server.send(signal.SIGINT)
         check_good_byes(connected, started)
         server.wait()
+
+
+@pytest.mark.parametrize(("worker", "options"), [("gevent", ()), ("gthread", ("--threads", "40"))])
+def test_sigterm_ends_encrypted_clients_cleanly(
+    worker: str, options: tuple[str, ...], tls_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Clients whose calls are parked, as TLS needs it, get the same good-bye."""
+    cert, key = tls_files
+    port = free_port()
+    files = ("--certfile", str(cert), "--keyfile", str(key))
+    graceful = ("--graceful-timeout", str(int(GRACEFUL_S)))
+    command = gunicorn(FLASK, port, worker, *options, *files, *graceful)
+    with (
+        launched(command, port, tmp_path / "server.log", cafile=cert) as server,
+        crowd(server, 10, 10) as connected,
+    ):
+        started = time.monotonic()
+        server.send(signal.SIGTERM)
+        check_good_byes(connected, started)
+        assert server.wait(GRACEFUL_S) == 0
