@@ -146,8 +146,13 @@ def got(person: Person, data: Data) -> None:
     """Tell the author that a message has arrived here."""
     message = chat().got(person, data.get("id"))
     if message is not None:
-        receipt = {"id": message.id, "in": message.conversation.address(message.author)}
-        emit("delivered", {**receipt, "got": len(message.got)}, to=message.author.channel)
+        receipt = {
+            "in": message.conversation.address(message.author),
+            "id": message.id,
+            "cid": message.client_id,
+            "got": len(message.got),
+        }
+        emit("delivered", receipt, to=message.author.channel)
 
 
 def _deliver(message: Message, picture: bytes = b"") -> None:

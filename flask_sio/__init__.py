@@ -20,6 +20,7 @@ from flask_sio.errors import (
     TimeoutError,
 )
 from flask_sio.mounts.wsgi import WSGIApp
+from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.server import Server
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "ConfigError",
     "ConnectionRefusedError",
     "DisconnectedError",
+    "Namespace",
     "NotConnectedError",
     "ProtocolError",
     "Server",

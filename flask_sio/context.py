@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from flask import Flask, Request, current_app
 from flask.ctx import AppContext, RequestContext
@@ -34,7 +34,8 @@ from flask.signals import (
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-from flask_sio.server.handlers import Kind, takes
+from flask_sio.server.class_namespace import Namespace
+from flask_sio.server.handlers import Kind, Registered, kind_of, takes
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -60,6 +61,11 @@ class Extension(Protocol):
 
     manage_session: bool
     """Read at each event, so it may be changed at any time."""
+
+    def handle_error(
+        self, error: Exception, namespace: str, handler: Callable[..., Any], kind: Kind
+    ) -> Any:
+        """Return what an error handler makes of an exception, or raise it."""
 
 
 class ManagedSession(dict[str, Any], SessionMixin):
@@ -251,7 +257,9 @@ class FlaskConvention:
         self._request_type: type[Any] | None = None
 
     @staticmethod
-    def adapt(kind: Literal["connect", "event", "disconnect"], fn: Any) -> Callable[..., Any]:
+    def adapt(
+        kind: Registered, fn: Any, any_event: bool = False, any_namespace: bool = False
+    ) -> Callable[..., Any]:
         """Return a function for ``connect(auth)``, ``disconnect(reason)``, ``event(*args)``.
 
         A handler may leave out the argument of the first two.
@@ -272,6 +280,16 @@ class FlaskConvention:
         argument = "auth" if kind == "connect" else "reason"
         raise TypeError(f"the {kind} handler {name} must take nothing or one ({argument})")
 
+    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Callable[..., Any] | None:
+        """Return what calls the method of an event, or a class's own `trigger_event`."""
+        if namespace.handles_by_trigger:
+            namespace._adapt = _adapt_method
+            return _Method(namespace, event, functools.partial(_trigger, namespace, event))
+        method = namespace.method_of(event)
+        if method is None:
+            return None
+        return _Method(namespace, event, self.adapt(kind, method))
+
     def invoke(
         self,
         socket: Socket,
@@ -289,7 +307,10 @@ class FlaskConvention:
         context = EventContext(self, socket, event, args)
         context.open()
         try:
-            result = handler(*args)
+            try:
+                result = handler(*args)
+            except Exception as error:
+                result = self.extension.handle_error(error, socket.namespace, handler, kind)
             if context._session is not None:
                 context.save_session()
         except BaseException as error:
@@ -331,6 +352,44 @@ class FlaskConvention:
             # setdefault: two events of one connection may come here at once.
             session = environ.setdefault(SESSION_KEY, ManagedSession(session))
         return session
+
+
+class _Method:
+    """A method of a class-based namespace, which knows whose it is."""
+
+    __slots__ = ("_fn", "event", "namespace")
+
+    def __init__(self, namespace: Namespace, event: str, fn: Callable[..., Any]) -> None:
+        self.namespace = namespace
+        self.event = event
+        self._fn = fn
+
+    def __call__(self, *args: Any) -> Any:
+        return self._fn(*args)
+
+
+def _trigger(namespace: Namespace, event: str, *args: Any) -> Any:
+    """Call a class's own `trigger_event` with the socket's id first."""
+    context = current_event()
+    assert context is not None
+    if event == "connect":
+        args = (context.socket.environ, *args)
+    return namespace.trigger_event(event, context.socket.id, *args)
+
+
+def _adapt_method(event: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method as `Namespace.trigger_event` calls it: without the id and the environ."""
+    adapted = FlaskConvention.adapt(kind_of(event), method)
+    skipped = 2 if event == "connect" else 1
+    return lambda *args: adapted(*args[skipped:])
+
+
+def error_hook(handler: Callable[..., Any]) -> Callable[[Exception], Any] | None:
+    """Return the ``error`` method of the class-based namespace a handler belongs to."""
+    if not isinstance(handler, _Method):
+        return None
+    hook = getattr(handler.namespace, "error", None)
+    return hook if callable(hook) else None
 
 
 def current_event() -> EventContext | None:

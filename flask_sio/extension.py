@@ -7,7 +7,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import flask
 from flask import Flask
@@ -16,12 +16,15 @@ from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import is_running_from_reloader
 
 from flask_sio.client_files import ClientFiles, script_tag
-from flask_sio.context import EmitterCallback, FlaskConvention, current_event
+from flask_sio.context import EmitterCallback, FlaskConvention, current_event, error_hook
+from flask_sio.errors import ConnectionRefusedError
 from flask_sio.functions import event_args, skipped, target_rooms
 from flask_sio.mounts.wsgi import WSGIApp
 from flask_sio.runtime.loop import Task
 from flask_sio.runtime.serve import Plan, run_pywsgi, run_werkzeug
 from flask_sio.server import reasons
+from flask_sio.server.class_namespace import Namespace
+from flask_sio.server.handlers import Kind
 from flask_sio.server.server import Server
 
 __all__ = ["SocketIO"]
@@ -79,6 +82,9 @@ class SocketIO:
         """Keep a copy of the session per connection; False opens and saves it per event."""
         self.handlers: list[Registration] = []
         """Every one, so that each application's server gets them all."""
+        self.namespace_handlers: list[Namespace] = []
+        self.exception_handlers: dict[str, Callable[[Exception], Any]] = {}
+        self.default_exception_handler: Callable[[Exception], Any] | None = None
         self.wsgi_server: Any = None
         """pywsgi's server object, while `run` serves with it."""
         self._server: Server | None = None
@@ -110,6 +116,8 @@ class SocketIO:
         server = convention.server = Server(convention=convention, **server_options)
         for registration in self.handlers:
             registration.enter(server)
+        for namespace in self.namespace_handlers:
+            server.register_namespace(namespace)
         self.manage_session, self.server_options = manage_session, options
         self._server = server
         self._mount(app, server)
@@ -185,10 +193,7 @@ class SocketIO:
         self, namespace: str | None = None, *, concurrent: bool | None = None
     ) -> Callable[[F], F]: ...
     def event(self, namespace: Any = None, *, concurrent: bool | None = None) -> Any:
-        """Register the decorated function for the event of its name.
-
-        ``@socketio.event``, or with arguments: ``@socketio.event("/chat")``.
-        """
+        """Register a function by its name: ``@socketio.event``, ``@socketio.event("/chat")``."""
         if callable(namespace):
             return self.on(namespace.__name__)(namespace)
 
@@ -198,11 +203,72 @@ class SocketIO:
         return register
 
     def _register(self, registration: Registration) -> None:
+        kind: Any = registration.event
+        if kind not in ("connect", "disconnect"):
+            kind = "event"
         # A wrong handler fails here, with or without a server.
-        FlaskConvention.adapt(_KINDS.get(registration.event, "event"), registration.handler)
+        FlaskConvention.adapt(kind, registration.handler)
         self.handlers.append(registration)
         for server in self._servers():
             registration.enter(server)
+
+    def on_namespace(self, namespace: Namespace) -> None:
+        """Let an object's ``on_...`` methods handle its namespace, without an id first.
+
+        Raises:
+            ValueError: it is no `Namespace` object.
+        """
+        if not isinstance(namespace, Namespace):
+            raise ValueError("Not a namespace instance: pass an object, not its class")
+        namespace.socketio = self
+        self.namespace_handlers.append(namespace)
+        for server in self._servers():
+            server.register_namespace(namespace)
+
+    def on_error(self, namespace: str | None = None) -> Callable[[F], F]:
+        """Register the decorated function for exceptions of a namespace's handlers.
+
+        It is called with the exception, in the event's context; what it returns becomes the
+        ack. It may raise. After an exception in a connect handler the client is refused,
+        unless it returns True.
+        """
+
+        def register(handler: F) -> F:
+            self.exception_handlers[namespace or "/"] = _callable(handler)
+            return handler
+
+        return register
+
+    def on_error_default(self, handler: F) -> F:
+        """Register a function for exceptions that no namespace's error handler is there for."""
+        self.default_exception_handler = _callable(handler)
+        return handler
+
+    def handle_error(
+        self, error: Exception, namespace: str, handler: Callable[..., Any], kind: Kind
+    ) -> Any:
+        """Return what the error handlers make of an exception; raise what they leave.
+
+        The context of the event calls it. A namespace's handler comes first, or else the
+        default one, then the ``error`` method of the handler's class.
+        """
+        handle = self.exception_handlers.get(namespace, self.default_exception_handler)
+        hooks = [None if isinstance(error, ConnectionRefusedError) else handle, error_hook(handler)]
+        raised = error
+        for hook in hooks:
+            if hook is None:
+                continue
+            try:
+                result = hook(raised)
+            except Exception as another:
+                raised = another
+                continue
+            if kind != "connect":
+                return result
+            if isinstance(error, ConnectionRefusedError) and result is not True:
+                raise error
+            return result is True
+        raise raised
 
     # -- emitting ----------------------------------------------------------------------
 
@@ -348,13 +414,14 @@ class SocketIO:
         if mount is None:
             raise RuntimeError(f"call init_app(app) with the application {app.name!r} first")
         app.debug = debug = app.debug if debug is None else debug
+        _, _, default_port = (app.config["SERVER_NAME"] or "").partition(":")
         reloader = dict(reloader_options or {})
         if extra_files := server_options.pop("extra_files", None):
             reloader["extra_files"] = extra_files
         plan = Plan(
             app=app,
             host=host or "127.0.0.1",
-            port=_default_port(app) if port is None else port,
+            port=int(default_port or 5000) if port is None else port,
             options=server_options,
             reloader=reloader if (debug if use_reloader is None else use_reloader) else None,
             log_output=debug if log_output is None else log_output,
@@ -367,13 +434,8 @@ class SocketIO:
                 inner: Any = mount.wsgi.wsgi_app
                 mount.wsgi.wsgi_app = DebuggedApplication(inner, evalex=True)
             run_pywsgi(plan)
-        elif allow_unsafe_werkzeug or (sys.stdin is not None and sys.stdin.isatty()):
-            run_werkzeug(plan)
         else:
-            raise RuntimeError(
-                "Werkzeug's server is for development. Use gunicorn or async_mode='gevent', or "
-                "pass allow_unsafe_werkzeug=True to run()"
-            )
+            run_werkzeug(plan, allow_unsafe_werkzeug)
 
     def _started(self, stop: Callable[[], None] | None, wsgi_server: Any) -> None:
         """Know the server that `run` has started, and that it has ended."""
@@ -403,13 +465,7 @@ class SocketIO:
         return self._server
 
 
-_KINDS: dict[str, Literal["connect", "disconnect"]] = {
-    "connect": "connect",
-    "disconnect": "disconnect",
-}
-
-
-def _default_port(app: Flask) -> int:
-    """Return the port that SERVER_NAME has, else 5000."""
-    _, _, port = (app.config["SERVER_NAME"] or "").partition(":")
-    return int(port) if port else 5000
+def _callable(handler: F) -> F:
+    if not callable(handler):
+        raise ValueError("exception_handler must be callable")
+    return handler

@@ -24,6 +24,8 @@ RANKS = {
     "adapters": 3,
     "server": 4,
     "mounts": 5,
+    "namespace": 5,
+    "exceptions": 1,
     "context": 5,
     "functions": 6,
     "extension": 7,

@@ -133,7 +133,7 @@ function receipt(message) {
 }
 
 function delivered(data) {
-  const message = all.known(data.in)?.find(data.id);
+  const message = all.known(data.in)?.find(data.id, data.cid); // it may be here before the ack
   if (!message || message.state === "delivered") return;
   message.state = "delivered";
   log.update(message);
@@ -226,7 +226,10 @@ function post(message) {
   link.post(
     event,
     { to: message.in, cid: message.cid, ...content },
-    ({ id, at }) => changed({ id, at, bytes: undefined, state: "sent" }),
+    ({ id, at }) => {
+      const state = message.state === "delivered" ? message.state : "sent";
+      changed({ id, at, bytes: undefined, state });
+    },
     (error) => changed({ state: "failed", error }),
   );
 }

@@ -17,8 +17,9 @@ export class Conversation {
     return this.address.startsWith("#");
   }
 
-  find(id) {
-    return this.messages.find((message) => message.id === id);
+  // By the server's id, or by the one its author gave it.
+  find(id, cid) {
+    return this.messages.find((message) => message.id === id || (cid && message.cid === cid));
   }
 
   add(message) {
@@ -32,9 +33,7 @@ export class Conversation {
   merge(history, convert) {
     const fresh = [];
     for (const theirs of history) {
-      const known = this.messages.find(
-        (message) => message.id === theirs.id || (theirs.cid && message.cid === theirs.cid),
-      );
+      const known = this.find(theirs.id, theirs.cid);
       if (!known) fresh.push(convert(theirs));
       else if (theirs.got) known.state = "delivered";
     }

@@ -64,8 +64,9 @@ export class Link {
     this.start();
   }
 
+  // Never kept for later, as the client would do with what is emitted while there is none.
   tell(event, data) {
-    if (this.#ready) this.#socket.emit(event, data);
+    if (this.#socket.connected) this.#socket.emit(event, data);
   }
 
   async ask(event, data) {

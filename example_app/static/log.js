@@ -141,6 +141,7 @@ export class Log {
     image.addEventListener("error", () => {
       const gone = message.source.startsWith("blob:") ? "cannot be shown" : "is no longer kept";
       button.replaceWith(make("div", { class: "picture-gone" }, `This picture ${gone}.`));
+      if (this.#pinned) this.toEnd();
     });
     return button;
   }

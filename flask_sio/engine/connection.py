@@ -276,10 +276,7 @@ class Connection:
             self.probe.close()
             self.probe = None
         if self.websocket is not None:
-            if reason in ("ping timeout", "transport error"):
-                self.websocket.drop()  # nothing when the WebSocket has closed by itself
-            else:
-                self.websocket.close(code)
+            self._close_websocket(self.websocket, reason, code)
         if self.polling is not None:
             if state == "closing" and not self.polling.last_words():
                 self.state = "closing"  # the next GET takes the close packet
@@ -293,5 +290,20 @@ class Connection:
             handler, self.handler = self.handler, None
             handler.closed(reason)
 
+    @staticmethod
+    def _close_websocket(websocket: WebSocket, reason: Reason, code: int | None) -> None:
+        """Send a close frame, but not behind what a silent or slow client does not take."""
+        if reason in ("ping timeout", "transport error") and websocket.stream.buffered_bytes:
+            websocket.drop()
+        else:
+            websocket.close(code)  # nothing when it has closed by itself
+
     def _forget(self) -> None:
         self.end("transport close")
+
+    def forget(self) -> None:
+        """In a forked child: it is the parent's. Answer nothing, tell nobody."""
+        self.state = "closed"
+        self.handler = None
+        if self.polling is not None:
+            self.polling.held = None

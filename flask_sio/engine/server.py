@@ -53,6 +53,10 @@ class Engine:
         self._expected = options.async_mode
         self._loop_lock = threading.Lock()
         self._said: set[str] = set()
+        self.on_fork: Callable[[], object] = lambda: None
+        """Called in a forked child: the layer above forgets its clients."""
+        self.has_clients: Callable[[], bool] = lambda: False
+        """Whether the layer above still has clients on their way out. Owner's turn."""
         _forget_after_fork(self)
 
     # -- the loop ----------------------------------------------------------------------
@@ -178,7 +182,8 @@ class Engine:
         deadline = loop.now() + timeout
 
         def look() -> None:
-            if (not self.streams and not loop.running_handlers) or loop.now() >= deadline:
+            is_over = not (self.streams or loop.running_handlers or self.has_clients())
+            if is_over or loop.now() >= deadline:
                 gone.set()
             else:
                 loop.call_at(loop.now() + 0.02, look)
@@ -196,12 +201,17 @@ class Engine:
 
     def _forget_everything(self) -> None:
         """In a forked child: the clients, the loop and the locks are the parent's."""
+        loop, self._loop = self._loop, None
         streams, self.streams = self.streams, set()
-        self.connections = {}
-        self._loop = None
+        connections, self.connections = self.connections, {}
         self._loop_lock = threading.Lock()
         self.is_draining = False
         atexit.unregister(self._hold_worker)
+        for connection in connections.values():
+            connection.forget()
+        self.on_fork()
+        if loop is not None:
+            loop.forget()
         for stream in streams:
             stream.close_in_child()
 

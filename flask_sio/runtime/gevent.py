@@ -119,7 +119,7 @@ class GeventLoop(GeventTasks):
         self._errors: list[BaseException] = []
         self._wheel = Wheel(pool.resolution_s)
         self._armed: float | None = None
-        self.stall_s = 0.0
+        self._stalled_s = 0.0
         self._ticks: list[Callable[[], None]] = []
         self._tick_due = time.monotonic() + TICK_S
         # ref=False: none of these keeps a program alive that has nothing else to do.
@@ -156,16 +156,17 @@ class GeventLoop(GeventTasks):
 
     def _drain(self) -> None:
         while self._jobs and not self._busy:
-            fn, args = self._jobs.popleft()
             self._busy = True
             try:
+                fn, args = self._jobs.popleft()
                 fn(*args)
             except Exception as error:
                 self._errors.append(error)
             finally:
                 self._busy = False
-        while self._errors:
-            self.defer(_log_error, self._errors.pop())
+        errors, self._errors = self._errors, []
+        for caught in errors:
+            self.defer(_log_error, caught)
 
     def call(self, fn: Callable[..., T], *args: Any) -> T:
         if self._get_ident() != self._thread:
@@ -210,20 +211,29 @@ class GeventLoop(GeventTasks):
             self._timer.start(self._expire)
 
     def _expire(self) -> None:
+        self.enter(self._expire_now)
+
+    def _expire_now(self) -> None:
         self._armed = None
         for fn in self._wheel.drain(time.monotonic()):
-            self.enter(fn)
+            try:
+                fn()
+            except Exception as error:
+                self._errors.append(error)
         self._arm()
 
     def on_tick(self, fn: Callable[[], None]) -> None:
         self._ticks.append(fn)
 
+    @property
+    def stall_s(self) -> float:
+        # After a stall another timer may come before the tick.
+        lag = time.monotonic() - self._tick_due
+        return self._stalled_s + lag if lag > STALL_S else self._stalled_s
+
     def _tick(self) -> None:
-        now = time.monotonic()
-        lag = now - self._tick_due
-        if lag > STALL_S:
-            self.stall_s += lag
-        self._tick_due = now + TICK_S
+        self._stalled_s = self.stall_s
+        self._tick_due = time.monotonic() + TICK_S
         for fn in self._ticks:
             self.enter(fn)
 
@@ -233,6 +243,11 @@ class GeventLoop(GeventTasks):
         self._timer.stop()
         self._wake.stop()
         self._pool.stop()
+
+    def forget(self) -> None:
+        self._jobs.clear()
+        self._pool.forget()
+        self.stop()
 
     # -- sockets -----------------------------------------------------------------------
 
@@ -285,6 +300,7 @@ class _Pool:
         self._fewest_idle = 0
         self._trim_at = time.monotonic() + IDLE_S
         self._warned = False
+        self._stopped = False
         self.running = 0
         loop.on_tick(self._trim)
         self._idle_references = self._measure_idle_references()
@@ -304,7 +320,7 @@ class _Pool:
                 self._scheduled = False  # the next handler to end schedules us again
                 self._warn_full()
                 return
-            job = ready.popleft().take_turn()
+            job = self._loop.call(ready.popleft().take_turn)
             if job is not None:
                 self.start(job)
                 if time.perf_counter() > until:
@@ -321,7 +337,11 @@ class _Pool:
         self.running += 1
         while self._idle:
             worker = self._idle.pop()
-            if not worker.__dict__ and sys.getrefcount(worker) == self._idle_references:
+            if (
+                not worker.dead  # killed while it was idle
+                and not worker.__dict__
+                and sys.getrefcount(worker) == self._idle_references
+            ):
                 worker.switch(job)
                 return
             worker.switch(None)
@@ -343,11 +363,14 @@ class _Pool:
             if self._ready and not self._scheduled:
                 self._scheduled = True
                 self._libev.run_callback(self._take_turns)
-            if job is None or self._fresh:
+            if job is None or self._fresh or self._stopped:
                 return
             job = None  # keep nothing of it while idle
             self._idle.append(getcurrent())
-            job = self._hub.switch()
+            try:
+                job = self._hub.switch()
+            except BaseException:  # a kill, or a Timeout, that the last job has left behind
+                return
 
     def _measure_idle_references(self) -> int:
         """Return how many references an idle worker has that nobody else knows."""
@@ -365,9 +388,15 @@ class _Pool:
             )
 
     def stop(self) -> None:
-        """End the idle workers."""
+        """End the idle workers; those that run end by themselves."""
+        self._stopped = True
         while self._idle:
             self._libev.run_callback(self._idle.pop().switch, None)
+
+    def forget(self) -> None:
+        """In a forked child: run nothing that the parent is going to run."""
+        self._ready.clear()
+        self._again.stop()
 
     def _trim(self) -> None:
         """End the workers that nobody needed for `IDLE_S` seconds."""

@@ -109,8 +109,9 @@ class PoolOptions:
 class Loop(Tasks, Protocol):
     """The owner of a server's state."""
 
-    stall_s: float
-    """Seconds this loop has been held up since it began, as measured by its tick."""
+    @property
+    def stall_s(self) -> float:
+        """Seconds this loop has been held up since it began, up to this moment."""
 
     @property
     def name(self) -> Literal["gevent", "threading"]:
@@ -153,6 +154,9 @@ class Loop(Tasks, Protocol):
 
     def stop(self) -> None:
         """Give back what the loop itself holds. It is not used again. Owner's turn."""
+
+    def forget(self) -> None:
+        """In a forked child: give back the copies, and disturb nothing of the parent's."""
 
     @property
     def running_handlers(self) -> int:

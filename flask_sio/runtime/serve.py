@@ -117,12 +117,18 @@ def _serve_until_changed(
         sys.exit(code[0])
 
 
-def run_werkzeug(plan: Plan) -> None:
+def run_werkzeug(plan: Plan, without_terminal: bool) -> None:
     """Serve with Werkzeug's development server, a thread per request, until it is stopped.
 
     Raises:
         TypeError: an option that it does not have.
+        RuntimeError: no terminal, and so no developer, where ``without_terminal`` is False.
     """
+    if not without_terminal and (sys.stdin is None or not sys.stdin.isatty()):
+        raise RuntimeError(
+            "Werkzeug's server is for development. Use gunicorn or async_mode='gevent', or "
+            "pass allow_unsafe_werkzeug=True to run()"
+        )
     known = {*inspect.signature(run_simple).parameters, "load_dotenv"}
     _check_options(plan.options, known, "Werkzeug's run_simple()")
     options = {"threaded": True, "use_reloader": plan.reloader is not None, **plan.options}

@@ -185,8 +185,13 @@ class Stream:
         self._fail()
 
     def close_in_child(self) -> None:
-        """Close a forked child's copy of the descriptor; the parent's stays as it is."""
-        self._watch = None
+        """Close a forked child's copy of the descriptor; the parent's stays as it is.
+
+        The loop has forgotten by then what it shares with the parent.
+        """
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
         self._receiver = None
         if self._owned:
             self._sock.close()

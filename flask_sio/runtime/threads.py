@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 import selectors
 import socket
 import threading
@@ -42,6 +41,7 @@ logger = logging.getLogger("flask_sio.runtime")
 
 _get_ident: Callable[[], int] = original("_thread", "get_ident")
 _allocate_lock: Callable[[], Any] = original("_thread", "allocate_lock")
+_new_rlock: Callable[[], Any] = original("_thread", "RLock")
 _sleep: Callable[[float], None] = original("time", "sleep")
 
 
@@ -108,7 +108,8 @@ class _Watch:
     def stop(self) -> None:
         if self._events:
             self._events = 0
-            self._loop.selector.unregister(self._sock)
+            if not self._loop.is_stopped:
+                self._loop.selector.unregister(self._sock)
 
     def happened(self, mask: int) -> None:
         if mask & selectors.EVENT_WRITE and self._events & selectors.EVENT_WRITE:
@@ -135,15 +136,15 @@ class ThreadLoop(ThreadTasks):
     name: Final = "threading"
 
     def __init__(self, pool: PoolOptions) -> None:
-        self._lock = _allocate_lock()
+        # Re-entrant only because its owner is known in the same instant it is taken.
+        self._lock = _new_rlock()
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        self._holder = 0
         self._wheel = Wheel(pool.resolution_s)
         self._discarded: list[Any] = []
         self._ticks: list[Callable[[], None]] = []
         self._tick_due = time.monotonic() + TICK_S
-        self.stall_s = 0.0
-        self._stopped = False
+        self._stalled_s = 0.0
+        self.is_stopped = False
         self.selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -160,13 +161,15 @@ class ThreadLoop(ThreadTasks):
         self._drain()
 
     def _drain(self) -> None:
-        while self._jobs and self._lock.acquire(False):
-            self._holder = _get_ident()
+        while self._jobs and not self._is_turn() and self._lock.acquire(False):
             try:
                 self._run_jobs()
             finally:
-                self._holder = 0
                 self._lock.release()
+
+    def _is_turn(self) -> bool:
+        """Whether the caller is in a turn: a finaliser or a signal handler within one."""
+        return bool(self._lock._is_owned())
 
     def _run_jobs(self) -> None:
         while self._jobs:
@@ -178,7 +181,7 @@ class ThreadLoop(ThreadTasks):
             del fn, args
 
     def call(self, fn: Callable[..., T], *args: Any) -> T:
-        if self._holder == _get_ident():  # a finaliser inside a turn: it cannot wait for it
+        if self._is_turn():  # it cannot wait for the turn it is in
             return fn(*args)
         ticket = Ticket(_Waiter(self), fn, args)
         self.run(ticket.settle)
@@ -186,8 +189,7 @@ class ThreadLoop(ThreadTasks):
 
     def soon(self, fn: Callable[..., object], *args: Any) -> None:
         self._jobs.append((fn, args))
-        if self._holder != _get_ident():
-            self._drain()
+        self._drain()
 
     # -- time --------------------------------------------------------------------------
 
@@ -204,13 +206,17 @@ class ThreadLoop(ThreadTasks):
     def on_tick(self, fn: Callable[[], None]) -> None:
         self._ticks.append(fn)
 
+    @property
+    def stall_s(self) -> float:
+        # After a stall other timers come before the tick.
+        lag = time.monotonic() - self._tick_due
+        return self._stalled_s + lag if lag > STALL_S else self._stalled_s
+
     def _tick(self) -> None:
         now = time.monotonic()
         if now < self._tick_due:
             return
-        lag = now - self._tick_due
-        if lag > STALL_S:
-            self.stall_s += lag
+        self._stalled_s = self.stall_s
         self._tick_due = now + TICK_S
         for fn in self._ticks:
             self._guarded(fn)
@@ -224,7 +230,7 @@ class ThreadLoop(ThreadTasks):
         except BlockingIOError:
             pass  # it is awake already
         except OSError:
-            if not self._stopped:
+            if not self.is_stopped:
                 raise
 
     def _timeout(self) -> float:
@@ -233,10 +239,9 @@ class ThreadLoop(ThreadTasks):
         return max(0.0, when - time.monotonic())
 
     def _select_for_ever(self) -> None:
-        while not self._stopped:
+        while not self.is_stopped:
             events = self.selector.select(self._timeout())
             self._lock.acquire()
-            self._holder = _get_ident()
             try:
                 for key, mask in events:
                     if key.data is None:
@@ -249,7 +254,6 @@ class ThreadLoop(ThreadTasks):
                 self._run_jobs()
                 discarded, self._discarded = self._discarded, []
             finally:
-                self._holder = 0
                 self._lock.release()
             for sock in discarded:
                 sock.close()
@@ -272,9 +276,16 @@ class ThreadLoop(ThreadTasks):
             pass
 
     def stop(self) -> None:
-        self._stopped = True
+        self.is_stopped = True
         self._pool.stop()
         self.nudge()
+
+    def forget(self) -> None:
+        # Closed only: to unregister would change the epoll set that the parent has too.
+        self.is_stopped = True
+        self.selector.close()
+        for sock in (self._wake_in, self._wake_out, *self._discarded):
+            sock.close()
 
     # -- sockets -----------------------------------------------------------------------
 
@@ -332,8 +343,10 @@ class _Worker:
                     self._job()
                 except SystemExit:
                     break
-                except BaseException:
+                except BaseException as error:
                     logger.exception("a job failed outside of its handler")
+                    if not isinstance(error, Exception):
+                        break
                 self._job = None
                 if pool.fresh or locals_before is None or _thread_locals() != locals_before:
                     break
@@ -390,7 +403,10 @@ class _Pool:
         """Take back a worker, or only its place where the thread has ended."""
         self.running -= 1
         if worker is not None:
-            self._idle.append(worker)
+            if self.loop.is_stopped:
+                worker.give(None)
+            else:
+                self._idle.append(worker)
         self._take_turns()
 
     def stop(self) -> None:
@@ -432,13 +448,23 @@ def _log_error(error: BaseException) -> None:
 def _thread_locals() -> int | None:
     """Count what ``threading.local`` objects keep for this thread; None if unknown.
 
-    CPython holds it in the thread state's dict, as it has since 2.x.
+    CPython up to 3.12 holds it in the thread state's dict. From 3.13 on nothing tells.
     """
-    if os.name != "posix" and not hasattr(ctypes, "pythonapi"):
-        return None
-    address = _get_thread_dict()
+    address = _get_thread_dict() if _get_thread_dict is not None else None
     return len(ctypes.cast(address, ctypes.py_object).value) if address else None
 
 
-_get_thread_dict = ctypes.pythonapi.PyThreadState_GetDict
-_get_thread_dict.restype = ctypes.c_void_p
+def _find_thread_dict() -> Callable[[], int | None] | None:
+    try:
+        get = ctypes.pythonapi.PyThreadState_GetDict
+    except AttributeError:  # not CPython
+        return None
+    get.restype = ctypes.c_void_p
+    before = len(ctypes.cast(get(), ctypes.py_object).value)
+    probe = original("_thread", "_local")()
+    probe.value = 1
+    after = len(ctypes.cast(get(), ctypes.py_object).value)
+    return get if after > before else None
+
+
+_get_thread_dict = _find_thread_dict()

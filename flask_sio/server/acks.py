@@ -27,9 +27,10 @@ class PendingCall:
         self._waiter.set()
 
     def fail(self) -> None:
-        """Let the caller go: its client has left."""
-        self.disconnected = True
-        self._waiter.set()
+        """Let the caller go: its client has left. Twice is harmless."""
+        if not self.disconnected:
+            self.disconnected = True
+            self._waiter.set()
 
     def wait(self, timeout: float | None) -> bool:
         """Wait in the caller's thread; return False after ``timeout`` seconds."""

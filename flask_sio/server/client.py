@@ -15,13 +15,16 @@ DISCONNECT closes the connection   leaves                         leaves / ignor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask_sio import ids
 from flask_sio.errors import PacketError
 from flask_sio.protocol import sio
 from flask_sio.server.acks import PendingCall
+from flask_sio.server.handlers import ANY
 from flask_sio.server.jobs import (
     REJECTED,
     AckJob,
@@ -118,6 +121,8 @@ class Client:
         name, *args = packet.data
         handler = self.server.handlers.find(packet.namespace, name)
         if handler is not None:
+            if handler.any_event:
+                args, name = [name, *args], ANY
             job = EventJob(socket, name, handler, tuple(args), size, packet.id)
             self._put(job, socket, packet.id)
 
@@ -190,22 +195,24 @@ class Client:
     def decide(self, socket: Socket, refusal: Encoded | None) -> None:
         """Accept a socket, or refuse it with this CONNECT_ERROR packet."""
         if refusal is None:
-            socket.was_accepted = True
-            self._accept(socket)
-        elif socket.state == "connected":  # always_connect: it has been told otherwise
+            if socket.was_accepted is not False:  # disconnect() in the handler is a refusal
+                self._accept(socket)
+            return
+        if socket.state == "connected":  # always_connect: it has been told otherwise
             self.connection.send(sio.encode(sio.Packet(sio.DISCONNECT, socket.namespace)))
-            self._remember_left(socket.namespace)
-            socket.leave()
-        else:
-            self._remember_left(socket.namespace)
-            socket.refuse(refusal)
+        self._remember_left(socket.namespace)
+        socket.refuse(refusal)
 
     def _accept(self, socket: Socket) -> None:
-        socket.accept()
         socket.was_accepted = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if socket.parting is not None:  # it has left meanwhile
+            self._mailbox.put(socket.parting)
+            socket.parting = None
+        if socket.state == "connecting":
+            socket.accept()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
     def disconnect(self, socket: Socket) -> None:
         """Make a socket leave for the server; the connection stays."""
@@ -222,10 +229,24 @@ class Client:
         self._remember_left(socket.namespace)
         socket.start_leaving()
         handler = self.server.handlers.find(socket.namespace, "disconnect")
-        if handler is None and self._mailbox.is_idle:
+        is_idle = self._mailbox.is_idle
+        if handler is None and is_idle:
             socket.leave()
+            return
+        self._mailbox.put(DisconnectJob(socket, handler, reason))
+        if not is_idle:
+            self._later(self._mailbox.hurry)
+
+    def part(self, job: DisconnectJob) -> None:
+        """Run a disconnect handler once the connect handler, still running, has decided."""
+        if job.socket.was_accepted is None:
+            job.socket.parting = job
         else:
-            self._mailbox.put(DisconnectJob(socket, handler, reason))
+            self._mailbox.put(job)
+
+    def _later(self, fn: Callable[[], object]) -> None:
+        loop = self.server.engine.loop
+        loop.call_at(loop.now() + self.server.options.disconnect_wait, fn)
 
     def _remember_left(self, namespace: str) -> None:
         if self._left is None:
@@ -239,12 +260,20 @@ class Client:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        may_wait = not self._mailbox.is_idle or len(self.sockets) > 1
         for socket in list(self.sockets.values()):
             self._start_leaving(socket, public_reason(reason))
-        if not self._mailbox.is_idle:
-            loop = self.server.engine.loop
-            wait = self.server.options.disconnect_wait
-            loop.call_at(loop.now() + wait, self._mailbox.overtake)
+        if may_wait:
+            self._watch_hanging()
+
+    def _watch_hanging(self) -> None:
+        """Overtake each handler that runs for ``disconnect_wait`` while others wait for it."""
+        if self._mailbox.waiting:
+            self._later(partial(self._overtake, self._mailbox.running))
+
+    def _overtake(self, job: Job | None) -> None:
+        self._mailbox.overtake(job)
+        self._watch_hanging()
 
     def _expect_connect(self) -> None:
         """Close a connection that has joined no namespace in time."""

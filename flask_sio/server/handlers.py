@@ -2,6 +2,11 @@
 
 The server knows no framework: a `Convention` reads a handler's signature once, when it is
 registered, and runs it in whatever context its framework needs.
+
+Who handles an event, first match: a function for this event of this namespace; one for this
+event of any namespace (``"*"``); a function for any event of this namespace; one for any
+event of any; a class registered for this namespace; one registered for any. ``connect``
+and ``disconnect`` are no events: ``"*"`` never stands for them.
 """
 
 from __future__ import annotations
@@ -9,24 +14,34 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from flask_sio.server.class_namespace import Namespace
     from flask_sio.server.socket import Socket
 
 Kind = Literal["connect", "event", "ack", "disconnect"]
+Registered = Literal["connect", "event", "disconnect"]
 Function = Callable[..., Any]
+
+ANY = "*"
 
 
 class Convention(Protocol):
     """How user code is called."""
 
-    def adapt(self, kind: Literal["connect", "event", "disconnect"], fn: Function) -> Function:
+    def adapt(
+        self, kind: Registered, fn: Function, any_event: bool = False, any_namespace: bool = False
+    ) -> Function:
         """Read a handler's signature and return what `invoke` will call.
 
         Raises:
             TypeError: it cannot take what a handler of its kind is given; names both.
         """
+
+    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
+        """Return what `invoke` will call for an event of a class; None if it has no method."""
 
     def invoke(
         self,
@@ -39,7 +54,8 @@ class Convention(Protocol):
         """Run an adapted handler, or for ``"ack"`` a callback, in its context.
 
         ``args`` is ``(auth,)`` of a connect, ``(reason,)`` of a disconnect, else what the
-        client sent. What user code raises passes through.
+        client sent, after the event's name for a handler of any event. What user code
+        raises passes through.
         """
 
 
@@ -49,6 +65,8 @@ class Handler:
 
     fn: Function
     concurrent: bool = False
+    any_event: bool = False
+    """Whether the event's name comes first in its arguments."""
 
 
 class Handlers:
@@ -58,40 +76,107 @@ class Handlers:
         self.convention = convention
         self._concurrent = concurrent
         self._events: dict[str, dict[str | int, Handler]] = {}
+        self._classes: dict[str, Namespace] = {}
+        self._bound: dict[tuple[str, str | int], Handler | None] = {}
 
     def add(
         self, event: str | int, fn: Function, namespace: str, concurrent: bool | None = None
     ) -> None:
         """Register a handler; it replaces an earlier one of the same event. Any thread."""
-        kind: Literal["connect", "event", "disconnect"] = "event"
-        if event == "connect":
-            kind = "connect"
-        elif event == "disconnect":
-            kind = "disconnect"
-        elif concurrent is None:
+        any_event = event == ANY
+        adapted = self.convention.adapt(kind_of(event), fn, any_event, namespace == ANY)
+        if concurrent is None:
             concurrent = self._concurrent
-        handler = Handler(self.convention.adapt(kind, fn), bool(concurrent))
+        handler = Handler(adapted, concurrent and kind_of(event) == "event", any_event)
         self._events.setdefault(namespace, {})[event] = handler
+
+    def add_class(self, namespace: Namespace) -> None:
+        """Register an object whose ``on_...`` methods handle a namespace. Any thread."""
+        self._classes[namespace.namespace] = namespace
+        self._bound.clear()
 
     def find(self, namespace: str, event: str | int) -> Handler | None:
         """Return the handler of an event, or None."""
-        events = self._events.get(namespace)
-        return None if events is None else events.get(event)
+        own = self._events.get(namespace)
+        if own is not None:
+            handler = own.get(event)
+            if handler is not None:
+                return handler
+        return self._find_wider(namespace, event, own or {})
+
+    def _find_wider(
+        self, namespace: str, event: str | int, own: dict[str | int, Handler]
+    ) -> Handler | None:
+        anywhere = self._events.get(ANY, {})
+        handler = anywhere.get(event)
+        if handler is None and kind_of(event) == "event":
+            handler = own.get(ANY) or anywhere.get(ANY)
+        if handler is None and self._classes:
+            handler = self._find_method(namespace, event)
+        return handler
+
+    def _find_method(self, namespace: str, event: str | int) -> Handler | None:
+        key = namespace if namespace in self._classes else ANY
+        instance = self._classes.get(key)
+        if instance is None:
+            return None
+        if (key, event) not in self._bound:
+            if len(self._bound) >= _MAX_BOUND:  # the names are the clients' choice
+                self._bound.clear()
+            fn = self.convention.bind(instance, str(event), kind_of(event))
+            concurrent = self._concurrent and kind_of(event) == "event"
+            self._bound[key, event] = None if fn is None else Handler(fn, concurrent)
+        handler = self._bound[key, event]
+        if handler is None and kind_of(event) == "event":
+            return _IGNORED
+        return handler
 
     def knows(self, namespace: str) -> bool:
-        """Whether any handler was registered for a namespace."""
-        return namespace in self._events
+        """Whether any handler was registered for a namespace by its name."""
+        return namespace in self._events or namespace in self._classes
+
+    @property
+    def wait_for_any(self) -> bool:
+        """Whether there are handlers for any namespace, which by themselves open none."""
+        return ANY in self._events or ANY in self._classes
+
+
+_MAX_BOUND = 1000
+_IGNORED = Handler(lambda *_args: None)
+"""A class without a method for an event: it is acknowledged, and nothing else happens."""
+
+
+def kind_of(event: str | int) -> Registered:
+    """Return what kind of handler an event has."""
+    if event == "connect":
+        return "connect"
+    return "disconnect" if event == "disconnect" else "event"
 
 
 class PlainConvention:
-    """python-socketio's: the socket's id comes first, no context."""
+    """python-socketio's: the socket's id comes first, no context.
 
-    def adapt(self, kind: Literal["connect", "event", "disconnect"], fn: Function) -> Function:
-        if kind == "event":
-            return fn
-        names = "sid, environ[, auth]" if kind == "connect" else "sid[, reason]"
-        most = 3 if kind == "connect" else 2
-        return _cut(fn, most - 1, most, f"a {kind} handler takes ({names})")
+    A handler of any event gets its name before that, one of any namespace then the name of
+    that: ``fn(event, namespace, sid, *args)``.
+    """
+
+    def adapt(
+        self, kind: Registered, fn: Function, any_event: bool = False, any_namespace: bool = False
+    ) -> Function:
+        if kind != "event":
+            names = "sid, environ[, auth]" if kind == "connect" else "sid[, reason]"
+            most = 3 if kind == "connect" else 2
+            fn = _cut(fn, most - 1, most, f"a {kind} handler takes ({names})", any_namespace)
+        return _Anything(fn, any_event, any_namespace) if any_event or any_namespace else fn
+
+    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
+        any_namespace = namespace.namespace == ANY
+        if namespace.handles_by_trigger:
+            namespace._adapt = _adapt_method
+            fn: Function = partial(namespace.trigger_event, event)
+            return _Anything(fn, False, True) if any_namespace else fn
+        method = namespace.method_of(event)
+        return None if method is None else self.adapt(kind, method, False, any_namespace)
 
     def invoke(
         self,
@@ -104,12 +189,43 @@ class PlainConvention:
         if kind == "ack":
             return handler(*args)
         if kind == "connect":
-            return handler(socket.id, socket.environ, *args)
+            args = (socket.environ, *args)
+        if handler.__class__ is _Anything:
+            return handler(socket, args)
         return handler(socket.id, *args)
 
 
-def _cut(fn: Function, least: int, most: int, rule: str) -> Function:
+class _Anything:
+    """A handler of any event or any namespace, whose names come first."""
+
+    __slots__ = ("_any_event", "_any_namespace", "_fn")
+
+    def __init__(self, fn: Function, any_event: bool, any_namespace: bool) -> None:
+        self._fn = fn
+        self._any_event = any_event
+        self._any_namespace = any_namespace
+
+    def __call__(self, socket: Socket, args: tuple[Any, ...]) -> Any:
+        names: tuple[Any, ...] = ()
+        if self._any_event:
+            names, args = args[:1], args[1:]
+        if self._any_namespace:
+            names = (*names, socket.namespace)
+        return self._fn(*names, socket.id, *args)
+
+
+def _adapt_method(event: str, method: Function) -> Function:
+    """Return a method as `Namespace.trigger_event` calls it, names and all."""
+    kind = kind_of(event)
+    if kind == "event":
+        return method
+    return lambda *args: method(*args) if takes(method, len(args)) else method(*args[:-1])
+
+
+def _cut(fn: Function, least: int, most: int, rule: str, any_namespace: bool) -> Function:
     """Return ``fn``, or a function of ``most`` arguments that hands it the first ``least``."""
+    if any_namespace:
+        least, most, rule = least + 1, most + 1, f"{rule} after the namespace"
     if takes(fn, most):
         return fn
     if takes(fn, least):
@@ -118,9 +234,15 @@ def _cut(fn: Function, least: int, most: int, rule: str) -> Function:
 
 
 def takes(fn: Function, count: int) -> bool:
-    """Whether ``fn`` can be called with ``count`` positional arguments; unknown means yes."""
+    """Whether ``fn`` can be called with ``count`` positional arguments; unknown means yes.
+
+    A wrapper that takes anything is judged by what it wraps, any other by itself.
+    """
     try:
-        inspect.signature(fn).bind(*range(count))
+        signature = inspect.signature(fn, follow_wrapped=False)
+        if any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
+            signature = inspect.signature(fn)
+        signature.bind(*range(count))
     except TypeError:
         return False
     except ValueError:  # a builtin that does not say

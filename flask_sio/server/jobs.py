@@ -33,6 +33,7 @@ class _Job:
     __slots__ = ("args", "handler", "name", "size", "socket")
 
     concurrent = False
+    is_last = False
 
     def __init__(
         self, socket: Socket, name: str, handler: Handler | None, args: tuple[Any, ...], size: int
@@ -74,11 +75,12 @@ class EventJob(_Job):
     ) -> None:
         super().__init__(socket, name, handler, args, size)
         self.ack_id = ack_id
-        self.concurrent = handler.concurrent
+        # What comes before the connect handler has decided waits for it, in order.
+        self.concurrent = handler.concurrent and socket.state != "connecting"
 
     def _run(self) -> None:
         socket, handler = self.socket, self.handler
-        if handler is None or socket.state not in ("connected", "leaving"):
+        if handler is None or not socket.was_accepted:
             return  # refused: what it sent meanwhile is dropped
         server = socket.client.server
         result = server.convention.invoke(socket, self.name, handler.fn, self.args, "event")
@@ -112,11 +114,11 @@ class ConnectJob(_Job):
 
     def _run(self) -> None:
         socket, server = self.socket, self.socket.client.server
-        if self.handler is None or socket.state in ("leaving", "gone"):
-            return  # the client left before its turn came
         # Also what goes out where a worker is killed in between, or a refusal is no JSON.
         refusal: Encoded | None = refusal_packet(socket.namespace, FAILED)
         try:
+            if self.handler is None or socket.state in ("leaving", "gone"):
+                return  # the client left before its turn came
             result = server.convention.invoke(
                 socket, "connect", self.handler.fn, self.args, "connect"
             )
@@ -134,11 +136,16 @@ class DisconnectJob(_Job):
 
     __slots__ = ()
 
+    is_last = True
+
     def __init__(self, socket: Socket, handler: Handler | None, reason: str) -> None:
         super().__init__(socket, "disconnect", handler, (reason,), 0)
 
     def _run(self) -> None:
         socket, server = self.socket, self.socket.client.server
+        if socket.was_accepted is None and self.handler is not None:
+            server.engine.loop.run(socket.client.part, self)
+            return
         try:
             if self.handler is not None and socket.was_accepted:
                 server.convention.invoke(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class Job(Protocol):
     name: str
     size: int
     concurrent: bool
+    """Whether it may run beside the others."""
+    is_last: bool
+    """Whether concurrent handlers should have ended before it."""
 
     def run(self) -> None:
         """Run it, on a worker. Must not raise an Exception."""
@@ -39,12 +43,13 @@ class Mailbox:
     __slots__ = (
         "_bytes",
         "_concurrent",
+        "_is_hurried",
         "_is_queued",
         "_jobs",
         "_loop",
         "_on_slow",
-        "_running",
         "_slow_timer",
+        "running",
     )
 
     def __init__(self, loop: Loop, on_slow: Callable[[str, str], None]) -> None:
@@ -52,15 +57,17 @@ class Mailbox:
         self._on_slow = on_slow
         self._jobs: deque[Job] | None = None  # an empty deque weighs 0.6 KB
         self._bytes = 0
-        self._running: Job | None = None
+        self.running: Job | None = None
+        """The one that the others wait for."""
         self._concurrent = 0
+        self._is_hurried = False
         self._is_queued = False
         self._slow_timer: Timer | None = None
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
-        return self._running is None and not self._jobs and not self._concurrent
+        return self.running is None and not self._jobs and not self._concurrent
 
     @property
     def waiting(self) -> int:
@@ -76,83 +83,93 @@ class Mailbox:
             self._jobs = deque()
         self._jobs.append(job)
         self._bytes += job.size
-        if self._running is None:
-            self._queue()
-        elif self._slow_timer is None:
-            running = self._running
-            self._slow_timer = self._loop.call_at(
-                self._loop.now() + SLOW_S, lambda: self._look_slow(running)
-            )
+        if len(self._jobs) == 1:
+            self._wake()
+        if self.running is not None and self._slow_timer is None:
+            self._watch_slow()
 
-    def _queue(self) -> None:
-        if not self._is_queued:
+    def _may_run(self, job: Job) -> bool:
+        if job.concurrent:
+            return self._concurrent < MAX_CONCURRENT
+        if job.is_last and self._concurrent and not self._is_hurried:
+            return False
+        return self.running is None
+
+    def _wake(self) -> None:
+        """Stand in the ready queue if the first job may run."""
+        if not self._jobs:
+            self._jobs = None
+            if self._slow_timer is not None:
+                self._slow_timer.cancel()
+                self._slow_timer = None
+        elif not self._is_queued and self._may_run(self._jobs[0]):
             self._is_queued = True
             self._loop.ready(self)
 
     def take_turn(self) -> Callable[[], object] | None:
         """Return the next job for a worker; the ready queue calls it."""
         self._is_queued = False
-        if self._running is not None or not self._jobs:
+        if not self._jobs or not self._may_run(self._jobs[0]):
             return None
-        job = self._jobs[0]
-        if job.concurrent:
-            return self._take_concurrent(job)
-        self._jobs.popleft()
+        job = self._jobs.popleft()
         self._bytes -= job.size
-        self._running = job
-        return self._run
+        if job.concurrent:
+            self._concurrent += 1
+            self._wake()
+            return partial(self._run_concurrent, job)
+        self.running = job
+        if self._jobs:
+            self._wake()
+            if self._slow_timer is None:
+                self._watch_slow()
+        # Not `running` read by the worker: by then another may be overtaking this one.
+        return partial(self._run, job)
 
-    def _run(self) -> None:
-        job = self._running
-        if job is not None:
-            try:
-                job.run()
-            finally:
-                self._loop.run(self._done, job)
+    def _run(self, job: Job) -> None:
+        try:
+            job.run()
+        finally:
+            self._loop.run(self._done, job)
 
     def _done(self, job: Job) -> None:
-        if self._running is job:
-            self._running = None
-            self._go_on()
+        if self.running is job:
+            self.running = None
+            self._wake()
 
-    def _go_on(self) -> None:
-        if self._jobs:
-            self._queue()
-        else:
-            self._jobs = None
-            if self._slow_timer is not None:
-                self._slow_timer.cancel()
-                self._slow_timer = None
-
-    def _take_concurrent(self, job: Job) -> Callable[[], object] | None:
-        assert self._jobs is not None
-        if self._concurrent >= MAX_CONCURRENT:
-            return None  # the next one to end queues us again
-        self._jobs.popleft()
-        self._bytes -= job.size
-        self._concurrent += 1
-        self._go_on()
-
-        def run() -> None:
-            try:
-                job.run()
-            finally:
-                self._loop.run(self._concurrent_done)
-
-        return run
+    def _run_concurrent(self, job: Job) -> None:
+        try:
+            job.run()
+        finally:
+            self._loop.run(self._concurrent_done)
 
     def _concurrent_done(self) -> None:
         self._concurrent -= 1
-        if self._jobs and self._running is None:
-            self._queue()
+        self._wake()
 
-    def overtake(self) -> None:
-        """Let the queued jobs run beside the one that is running."""
-        if self._running is not None:
-            self._running = None
-            self._go_on()
+    # -- jobs that take too long -------------------------------------------------------
 
-    def _look_slow(self, running: Job) -> None:
+    def hurry(self) -> None:
+        """Let the last job wait for concurrent ones no more."""
+        self._is_hurried = True
+        self._wake()
+
+    def overtake(self, job: Job | None) -> None:
+        """Let the queued jobs run beside ``job`` if it is still running."""
+        if self.running is job:
+            self.running = None
+        self.hurry()
+
+    def _watch_slow(self) -> None:
+        running = self.running
+        self._slow_timer = self._loop.call_at(
+            self._loop.now() + SLOW_S, lambda: self._look_slow(running)
+        )
+
+    def _look_slow(self, running: Job | None) -> None:
         self._slow_timer = None
-        if self._running is running and self._jobs:
+        if self.running is None or not self._jobs:
+            return
+        if self.running is running:
             self._on_slow(running.name, self._jobs[0].name)
+        else:  # a later one, which may be the one to blame
+            self._watch_slow()

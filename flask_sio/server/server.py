@@ -22,6 +22,7 @@ from flask_sio.protocol.json_codec import JsonCodec, ModuleCodec
 from flask_sio.runtime.loop import Task, is_patched
 from flask_sio.server import reasons
 from flask_sio.server.acks import Callback, PendingCall
+from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.client import Client
 from flask_sio.server.handlers import Convention, Function, Handlers, PlainConvention
 from flask_sio.server.jobs import answer_value
@@ -54,9 +55,14 @@ class Server:
         self.engine = Engine(self.options, self._accept)
         self._endpoint = Endpoint(self.engine)
         self._spaces: dict[str, LiveNamespace] = {}
+        self.engine.on_fork = self._spaces.clear
+        self.engine.has_clients = self._has_clients
 
     def _accept(self, connection: Connection) -> Client:
         return Client(self, connection)
+
+    def _has_clients(self) -> bool:
+        return any(space.adapter.everyone for space in self._spaces.values())
 
     def handle_request(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -126,6 +132,17 @@ class Server:
             return self.on(fn.__name__, fn, namespace, concurrent=concurrent)
 
         return register if handler is None else register(handler)
+
+    def register_namespace(self, namespace: Namespace) -> None:
+        """Let an object's ``on_...`` methods handle its namespace. Any thread.
+
+        Raises:
+            ValueError: it is no `Namespace` object.
+        """
+        if not isinstance(namespace, Namespace):
+            raise ValueError("Not a namespace instance: pass an object, not its class")
+        namespace.server = self
+        self.handlers.add_class(namespace)
 
     # -- emitting ----------------------------------------------------------------------
 
@@ -408,7 +425,15 @@ class Server:
         accepted = self.options.namespaces
         if self.handlers.knows(name) or accepted == "*":
             return True
-        return name == "/" if accepted is None else name in accepted
+        if name == "/" if accepted is None else name in accepted:
+            return True
+        if self.handlers.wait_for_any:
+            self.engine.warn_once(
+                "refused namespace %.200r: a handler for namespace '*' opens none by itself, "
+                "namespaces='*' does (said once)",
+                name,
+            )
+        return False
 
     def on_slow_handler(self, running: str, waiting: str) -> None:
         """Say once that an event waits behind another handler of its client. Owner's turn."""

@@ -11,6 +11,7 @@ from flask_sio.server.acks import Acks, Callback, PendingCall
 if TYPE_CHECKING:
     from flask_sio.adapters.memory import Room
     from flask_sio.server.client import Client
+    from flask_sio.server.jobs import DisconnectJob
     from flask_sio.server.namespace import LiveNamespace
 
 State = Literal["connecting", "connected", "leaving", "gone"]
@@ -26,6 +27,7 @@ class Socket:
         "auth",
         "client",
         "id",
+        "parting",
         "space",
         "state",
         "was_accepted",
@@ -39,7 +41,10 @@ class Socket:
         self.auth = auth
         """What the client sent to connect here, or None."""
         self.state: State = "connecting"
-        self.was_accepted = False
+        self.was_accepted: bool | None = None
+        """None until its connect handler, if there is one, has decided."""
+        self.parting: DisconnectJob | None = None
+        """What runs when it left before its connect handler has decided."""
         self._pending: list[Encoded] | None = None
         self._acks: Acks | None = None
         self._session: dict[str, Any] | None = None
@@ -115,8 +120,6 @@ class Socket:
 
     def accept(self) -> None:
         """Tell the client that it is connected, then what was emitted to it meanwhile."""
-        if self.state != "connecting":
-            return
         self.state = "connected"
         send = self.client.connection.send
         send(sio.encode(sio.Packet(sio.CONNECT, self.space.name, {"sid": self.id})))
@@ -128,6 +131,8 @@ class Socket:
         """Send a CONNECT_ERROR to a client that may not connect, and forget it."""
         if self.state == "connecting":
             self.client.connection.send(refusal)
+        self.was_accepted = False
+        self.parting = None
         self.leave()
 
     def start_leaving(self) -> None:

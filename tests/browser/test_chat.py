@@ -175,8 +175,8 @@ def test_every_bad_request_is_answered_with_a_reason(alice: Visitor) -> None:
           const long = "x".repeat(2001), cid = "12345678", to = "#lobby";
           const requests = [
             ["say"], ["say", null], ["say", []], ["say", "text"], ["say", {}],
-            ["say", { to, cid }], ["say", { to, cid, text: 7 }], ["say", { to, cid, text: " \\n " }],
-            ["say", { to, cid, text: "\\u0000" }], ["say", { to, cid, text: long }],
+            ["say", { to, cid }], ["say", { to, cid, text: 7 }], ["say", { to, cid, text: long }],
+            ["say", { to, cid, text: " \\n " }], ["say", { to, cid, text: "\\u0000" }],
             ["say", { to, text: "a" }], ["say", { to, cid: "<>", text: "a" }],
             ["say", { to, cid: {}, text: "a" }], ["say", { cid, text: "a" }],
             ["say", { to: 5, cid, text: "a" }], ["say", { to: "#none", cid, text: "a" }],

@@ -111,7 +111,7 @@ def test_debug_shows_the_debugger(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PLANS)
 def test_reloader_starts_again(name: str, tmp_path: Path) -> None:
     """A changed file restarts the server, whose clients can come back."""
-    program = shutil.copy(PROGRAM, tmp_path / "program.py")
+    program = Path(shutil.copy(PROGRAM, tmp_path / "program.py"))
     plan = PLANS[name]
     reloader = {"interval": 0.1, "reloader_type": "stat"}
     options = {"use_reloader": True, "reloader_options": reloader, **plan.get("run", {})}
@@ -164,8 +164,9 @@ def test_unknown_option_is_named(mode: str) -> None:
     app = Flask("site")
     socketio = SocketIO(app, async_mode=mode)
     name, near = ("certfil", "certfile") if mode == "gevent" else ("threadet", "threaded")
+    options: dict[str, Any] = {name: "x"}
     with pytest.raises(TypeError, match=f"option '{name}'; did you mean '{near}'"):
-        socketio.run(app, allow_unsafe_werkzeug=True, **{name: "x"})
+        socketio.run(app, allow_unsafe_werkzeug=True, **options)
 
 
 def test_development_server_wants_a_terminal() -> None:

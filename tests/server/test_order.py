@@ -256,7 +256,7 @@ def test_the_handler_to_blame_may_begin_after_the_event_that_waits(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An event that came while an earlier handler ran is told of as well."""
-    monkeypatch.setattr(mailbox, "SLOW_S", 0.05)
+    monkeypatch.setattr(mailbox, "SLOW_S", 0.3)
     server = Server()
     first, gate = Gate(server), Gate(server)
     server.on("first", lambda sid: first.wait())

@@ -59,7 +59,7 @@ SERVERS: dict[str, Spec] = {
     "gunicorn-gevent": by_gunicorn(FLASK, "gevent"),
     "gunicorn-gevent-plain": by_gunicorn(PLAIN, "gevent"),
     "gunicorn-gevent-django": by_gunicorn(DJANGO, "gevent"),
-    "gunicorn-gevent-tls": by_gunicorn(FLASK, "gevent", tls=True),
+    "gunicorn-gevent-tls": by_gunicorn(FLASK, "gevent", tls=True, clients=50),
     "gunicorn-gthread": by_gunicorn(FLASK, "gthread", "--threads", "4"),
     # A parked WebSocket holds its thread here: as many threads as sockets, and some.
     "gunicorn-gthread-tls": by_gunicorn(FLASK, "gthread", "--threads", "40", tls=True, clients=30),

@@ -14,7 +14,7 @@ import pytest
 
 from tests.servers.launch import Running, free_port, gunicorn, launched
 from tests.servers.matrix import FLASK, SERVERS
-from tests.servers.raw import Client, PollingClient, crowd, get_json
+from tests.servers.raw import Client, PollingClient, WebSocketClient, crowd, get_json
 
 EACH = 25
 """Clients of each transport."""
@@ -86,6 +86,20 @@ def test_sigterm_ends_every_client_cleanly(gunicorn_server: Running) -> None:
         check_good_byes(connected, started)
         assert gunicorn_server.wait(GRACEFUL_S) == 0
     assert "Worker graceful timeout" not in gunicorn_server.log()
+
+
+def test_sigterm_lets_handlers_end(gunicorn_server: Running) -> None:
+    """Handlers that run are not cut off, and each client's disconnect handler runs."""
+    with crowd(gunicorn_server, 5, 5) as connected:
+        for client in connected[:3]:
+            assert isinstance(client, WebSocketClient)
+            client.send('42["slow",0.4]')
+        get_json(gunicorn_server, "/stats")
+        gunicorn_server.send(signal.SIGTERM)
+        check_good_byes(connected, time.monotonic())
+        assert gunicorn_server.wait(GRACEFUL_S) == 0
+    assert gunicorn_server.log().count("slow handled") == 3
+    assert gunicorn_server.log().count("disconnect handled") == 10
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for a process by its pidfd")

@@ -37,6 +37,7 @@ def connect(auth: Any = None) -> None:
 @socketio.on("disconnect")
 def disconnect() -> None:
     stats.count("disconnect")
+    print("disconnect handled", flush=True)
 
 
 @socketio.on("echo")
@@ -79,6 +80,7 @@ def announce(data: bytes) -> bool:
 @socketio.on("slow")
 def slow(seconds: float) -> str:
     socketio.sleep(seconds)
+    print("slow handled", flush=True)
     return "slow"
 
 

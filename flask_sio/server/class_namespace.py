@@ -1,0 +1,134 @@
+"""Class-based namespaces: an object whose ``on_...`` methods handle one namespace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flask_sio.server.acks import Callback
+    from flask_sio.server.server import Server
+
+Room = Hashable
+_NOT_IN_A_NAME = re.compile(r"\W")
+
+
+class Namespace:
+    """Handle a namespace by the methods of a subclass: ``on_chat`` handles ``chat``.
+
+    An event's name with other characters than letters, digits and ``_`` finds the method
+    with ``_`` for each of those. One object serves all clients. What it is registered with
+    decides how methods are called: by `Server.register_namespace` with the socket's id
+    first, by ``SocketIO.on_namespace`` as Flask's handlers, without it.
+    """
+
+    namespace: str
+    server: Server
+    """The server it was registered with."""
+    socketio: Any = None
+    """The Flask extension it was registered with, if it was."""
+
+    _adapt: Callable[[str, Callable[..., Any]], Callable[..., Any]] | None = None
+    """How the convention wants a method called by `trigger_event`; set at registration."""
+
+    def __init__(self, namespace: str | None = None) -> None:
+        self.namespace = namespace or "/"
+
+    # -- dispatch ----------------------------------------------------------------------
+
+    @property
+    def handles_by_trigger(self) -> bool:
+        """Whether a subclass has its own `trigger_event`, which then sees every event."""
+        return type(self).trigger_event is not Namespace.trigger_event
+
+    def method_of(self, event: str) -> Callable[..., Any] | None:
+        """Return the ``on_...`` method of an event, or None."""
+        method = getattr(self, f"on_{event}", None)
+        if method is None:
+            method = getattr(self, "on_" + _NOT_IN_A_NAME.sub("_", event), None)
+        return method if callable(method) else None
+
+    def trigger_event(self, event: str, *args: Any) -> Any:
+        """Call the method of an event; override it to see every event of the namespace.
+
+        ``args`` begins with the socket's id.
+        """
+        method = self.method_of(event)
+        if method is None:
+            return None
+        return method(*args) if self._adapt is None else self._adapt(event, method)(*args)
+
+    # -- what handlers do --------------------------------------------------------------
+
+    def emit(
+        self,
+        event: str | int,
+        data: Any = None,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: str | Iterable[str] | None = None,
+        namespace: str | None = None,
+        callback: Callback | None = None,
+    ) -> None:
+        """Send an event to this namespace; see `Server.emit`."""
+        self.server.emit(event, data, to, room, skip_sid, namespace or self.namespace, callback)
+
+    def send(
+        self,
+        data: Any,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: str | Iterable[str] | None = None,
+        namespace: str | None = None,
+        callback: Callback | None = None,
+    ) -> None:
+        """Send a ``message`` event to this namespace; see `Server.send`."""
+        self.emit("message", data, to, room, skip_sid, namespace, callback)
+
+    def call(
+        self,
+        event: str | int,
+        data: Any = None,
+        to: str | None = None,
+        sid: str | None = None,
+        namespace: str | None = None,
+        timeout: float | None = 60,
+    ) -> Any:
+        """Ask one client of this namespace; see `Server.call`."""
+        return self.server.call(event, data, to, sid, namespace or self.namespace, timeout)
+
+    def enter_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
+        """Put a client into a room; see `Server.enter_room`."""
+        self.server.enter_room(sid, room, namespace or self.namespace)
+
+    def leave_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
+        """Take a client out of a room; see `Server.leave_room`."""
+        self.server.leave_room(sid, room, namespace or self.namespace)
+
+    def close_room(self, room: Room, namespace: str | None = None) -> None:
+        """Let everybody leave a room; see `Server.close_room`."""
+        self.server.close_room(room, namespace or self.namespace)
+
+    def rooms(self, sid: str, namespace: str | None = None) -> list[Room]:
+        """Return the rooms of a client; see `Server.rooms`."""
+        return self.server.rooms(sid, namespace or self.namespace)
+
+    def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
+        """Return a client's session; see `Server.get_session`."""
+        return self.server.get_session(sid, namespace or self.namespace)
+
+    def save_session(self, sid: str, session: dict[str, Any], namespace: str | None = None) -> None:
+        """Replace a client's session; see `Server.save_session`."""
+        self.server.save_session(sid, session, namespace or self.namespace)
+
+    def session(
+        self, sid: str, namespace: str | None = None
+    ) -> AbstractContextManager[dict[str, Any]]:
+        """Give a client's session to a ``with`` block; see `Server.session`."""
+        return self.server.session(sid, namespace or self.namespace)
+
+    def disconnect(self, sid: str, namespace: str | None = None) -> None:
+        """Make a client leave; see `Server.disconnect`."""
+        self.server.disconnect(sid, namespace or self.namespace)
