@@ -35,7 +35,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from flask_sio.server.class_namespace import Namespace
-from flask_sio.server.handlers import Kind, Registered, kind_of, takes
+from flask_sio.server.handlers import Kind, Registered, fitting, kind_of
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -273,10 +273,9 @@ class FlaskConvention:
         if inspect.iscoroutinefunction(fn):
             raise TypeError(f"the {kind} handler {name} must be a plain function, not async")
         handler: Callable[..., Any] = fn
-        if kind == "event" or takes(handler, 1):
-            return handler
-        if takes(handler, 0):
-            return lambda _argument: handler()
+        count = 1 if kind == "event" else fitting(handler, 1, 0)
+        if count is not None:
+            return handler if count else lambda _argument: handler()
         argument = "auth" if kind == "connect" else "reason"
         raise TypeError(f"the {kind} handler {name} must take nothing or one ({argument})")
 

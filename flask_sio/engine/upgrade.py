@@ -108,9 +108,9 @@ class Upgrade:
             connection.websocket = websocket
             websocket.stream.send(self._engine.open_packet(connection, []).ws)
         elif connection.probe is None and connection.polling is not None:
-            probe = Probe(connection)
+            # Known before its WebSocket is: that may have died already, and ends the probe.
+            probe = connection.probe = Probe(connection)
             websocket = self._start(sock, probe, response, owned)
-            connection.probe = probe
             probe.start(websocket)
         else:  # upgrading, upgraded or closed meanwhile: 101, then close; the first is unharmed
             websocket = self._start(sock, _Rejected(), response, owned)

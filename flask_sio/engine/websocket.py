@@ -22,6 +22,9 @@ _TEXT, _BINARY, _PING, _CLOSE = (
     websocket.PING,
     websocket.CLOSE,
 )
+_BACKLOG = 1024
+"""Packets waiting for a peer beyond which its pings go unanswered: who reads no pong is owed
+none (RFC 6455 §5.5.3 asks for the latest only)."""
 
 
 class User(Protocol):
@@ -70,7 +73,8 @@ class WebSocket:
             elif opcode == _BINARY:
                 self.user.on_binary(payload)  # type: ignore[arg-type]
             elif opcode == _PING:
-                stream.send(websocket.frame(websocket.PONG, payload), first=True)  # type: ignore[arg-type]
+                if stream.buffered_packets < _BACKLOG:
+                    stream.send(websocket.frame(websocket.PONG, payload), first=True)  # type: ignore[arg-type]
             elif opcode == _CLOSE:
                 stream.send(websocket.frame(_CLOSE, payload), first=True)  # type: ignore[arg-type]
                 stream.close()
@@ -122,7 +126,7 @@ class Probe:
     def on_text(self, text: str) -> None:
         if self._websocket is None:
             return
-        if text == "2probe":
+        if text == "2probe" and not self._websocket.stream.buffered_bytes:
             self.probed = True
             self._websocket.stream.send(eio.PROBE_REPLY.ws)
             if self._connection.polling is not None:

@@ -219,32 +219,36 @@ def _adapt_method(event: str, method: Function) -> Function:
     kind = kind_of(event)
     if kind == "event":
         return method
-    return lambda *args: method(*args) if takes(method, len(args)) else method(*args[:-1])
+    return lambda *args: method(*args[: fitting(method, len(args), len(args) - 1)])
 
 
 def _cut(fn: Function, least: int, most: int, rule: str, any_namespace: bool) -> Function:
     """Return ``fn``, or a function of ``most`` arguments that hands it the first ``least``."""
     if any_namespace:
         least, most, rule = least + 1, most + 1, f"{rule} after the namespace"
-    if takes(fn, most):
-        return fn
-    if takes(fn, least):
-        return lambda *args: fn(*args[:least])
-    raise TypeError(f"{rule}; {getattr(fn, '__qualname__', fn)!r} cannot")
+    count = fitting(fn, most, least)
+    if count is None:
+        raise TypeError(f"{rule}; {getattr(fn, '__qualname__', fn)!r} cannot")
+    return fn if count == most else lambda *args: fn(*args[:least])
 
 
-def takes(fn: Function, count: int) -> bool:
-    """Whether ``fn`` can be called with ``count`` positional arguments; unknown means yes.
+def fitting(fn: Function, *counts: int) -> int | None:
+    """Return the first of these numbers of positional arguments that ``fn`` can take.
 
-    A wrapper that takes anything is judged by what it wraps, any other by itself.
+    A wrapper that takes anything is judged by what it wraps; where that fits none (the
+    wrapper adds or takes away), or a builtin does not say, the first number it is.
     """
     try:
         signature = inspect.signature(fn, follow_wrapped=False)
-        if any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values()):
-            signature = inspect.signature(fn)
-        signature.bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:  # a builtin that does not say
-        return True
-    return True
+    except ValueError:
+        return counts[0]
+    takes_any = any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values())
+    if takes_any:
+        signature = inspect.signature(fn)
+    for count in counts:
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            continue
+        return count
+    return counts[0] if takes_any else None

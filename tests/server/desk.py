@@ -64,6 +64,11 @@ class Desk:
         """Return the server's side of a session, to wait for what it does not tell."""
         return self.engine.connections[sid]
 
+    def push(self, sid: str, *packets: str) -> None:
+        """Send packets to a session, as a handler would; return when they are queued."""
+        for packet in packets:
+            assert self.engine.loop.call(self.connection(sid).send, Encoded(packet))
+
     def has_left(self) -> str:
         """Return why the next client has left, once it has."""
         return self.gone.get(timeout=WAIT_S)
