@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         rooms,
         send,
     )
+    from flask_sio.testing import SocketIOTestClient
 
 __all__ = [
     "BadNamespaceError",
@@ -47,6 +48,7 @@ __all__ = [
     "Server",
     "SocketIO",
     "SocketIOError",
+    "SocketIOTestClient",
     "TimeoutError",
     "WSGIApp",
     "call",
@@ -67,6 +69,8 @@ _FUNCTIONS = frozenset(
 def __getattr__(name: str) -> Any:
     if name == "SocketIO":
         return import_module("flask_sio.extension").SocketIO
+    if name == "SocketIOTestClient":
+        return import_module("flask_sio.testing").SocketIOTestClient
     if name in _FUNCTIONS:
         return getattr(import_module("flask_sio.functions"), name)
     raise AttributeError(f"module 'flask_sio' has no attribute {name!r}")

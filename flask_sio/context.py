@@ -35,7 +35,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from flask_sio.server.class_namespace import Namespace
-from flask_sio.server.handlers import Kind, Registered, fitting, kind_of
+from flask_sio.server.handlers import (
+    ANY,
+    Kind,
+    PlainConvention,
+    Registered,
+    fitting,
+    kind_of,
+)
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -279,8 +286,18 @@ class FlaskConvention:
         argument = "auth" if kind == "connect" else "reason"
         raise TypeError(f"the {kind} handler {name} must take nothing or one ({argument})")
 
+    def with_sid(
+        self, fn: Callable[..., Any], event: str | int, namespace: str
+    ) -> Callable[..., Any]:
+        """Return a handler of ours for one registered with ``socketio.server``."""
+        kind = kind_of(event)
+        return _SidFirst(_PLAIN.adapt(kind, fn, event == ANY, namespace == ANY), kind)
+
     def bind(self, namespace: Namespace, event: str, kind: Registered) -> Callable[..., Any] | None:
         """Return what calls the method of an event, or a class's own `trigger_event`."""
+        if namespace.socketio is None:  # registered with socketio.server
+            fn = _PLAIN.bind(namespace, event, kind)
+            return None if fn is None else _SidFirst(fn, kind)
         if namespace.handles_by_trigger:
             namespace._adapt = _adapt_method
             return _Method(namespace, event, functools.partial(_trigger, namespace, event))
@@ -351,6 +368,34 @@ class FlaskConvention:
             # setdefault: two events of one connection may come here at once.
             session = environ.setdefault(SESSION_KEY, ManagedSession(session))
         return session
+
+    def keep_session(self, socket: Socket) -> None:
+        """Make the managed session that is otherwise made when a handler asks for it."""
+        if self.extension.manage_session and SESSION_KEY not in socket.environ:
+            context = EventContext(self, socket, None, ())
+            context.open()
+            try:
+                self.open_session(context)
+            finally:
+                context.pop()
+
+
+_PLAIN = PlainConvention()
+
+
+class _SidFirst:
+    """A handler registered with the server itself, which takes the socket's id first."""
+
+    __slots__ = ("_fn", "_kind")
+
+    def __init__(self, fn: Callable[..., Any], kind: Kind) -> None:
+        self._fn = fn
+        self._kind = kind
+
+    def __call__(self, *args: Any) -> Any:
+        context = current_event()
+        assert context is not None
+        return _PLAIN.invoke(context.socket, None, self._fn, args, self._kind)
 
 
 class _Method:

@@ -7,7 +7,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 import flask
 from flask import Flask
@@ -15,6 +15,7 @@ from markupsafe import Markup
 from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import is_running_from_reloader
 
+from flask_sio.adapters.queue import chosen_queue
 from flask_sio.client_files import ClientFiles, script_tag
 from flask_sio.context import EmitterCallback, FlaskConvention, current_event, error_hook
 from flask_sio.errors import ConnectionRefusedError
@@ -27,10 +28,16 @@ from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.handlers import Kind
 from flask_sio.server.server import Server
 
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+    from flask_sio.testing import Headers, SocketIOTestClient
+
 __all__ = ["SocketIO"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_QUEUE_OPTIONS = {"message_queue", "channel"}
 _NO_FILES = ClientFiles(os.devnull)
 """Finds no bundle, for a server that serves none."""
 
@@ -45,7 +52,7 @@ class Registration(NamedTuple):
 
     def enter(self, server: Server) -> None:
         """Register the handler with a server."""
-        server.on(self.event, self.handler, self.namespace, concurrent=self.concurrent)
+        server.handlers.add(self.event, self.handler, self.namespace, self.concurrent)
 
 
 class _Mount:
@@ -69,8 +76,10 @@ class _Mount:
 class SocketIO:
     """A Socket.IO server for a Flask application.
 
-    ``options`` are those of `Server`, and ``manage_session``. Without an app, call `init_app`
-    later; its options are added to these. Handlers may be registered before and after.
+    ``options`` are those of `Server`, and ``manage_session``, ``message_queue``, ``channel``.
+    Without an app, call `init_app` later; its options are added to these. Handlers may be
+    registered before and after. With a ``message_queue`` and no app it only emits, to the
+    clients of the servers on that queue.
     """
 
     reason = reasons
@@ -90,7 +99,7 @@ class SocketIO:
         self._server: Server | None = None
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._stop: Callable[[], None] | None = None
-        if app is not None:
+        if app is not None or options.get("message_queue"):
             self.init_app(app, **options)
         else:
             self.server_options.update(options)
@@ -100,16 +109,33 @@ class SocketIO:
         """The server of the application that came last; None before `init_app`."""
         return self._server  # type: ignore[return-value] # nobody reads it before init_app()
 
-    def init_app(self, app: Flask, **options: Any) -> None:
+    @property
+    def sockio_mw(self) -> WSGIApp | None:
+        """What stands in front of the last application, which is its ``wsgi_app``."""
+        mounts = filter(None, map(self._mount_of, self._apps))
+        return next((each.wsgi for each in mounts if each.wsgi.server is self._server), None)
+
+    def init_app(self, app: Flask | None, **options: Any) -> None:
         """Serve this application; the options are added to the constructor's.
 
+        None, with a ``message_queue``: serve nobody, and emit to that queue.
+
         Raises:
-            TypeError: an option nobody knows.
+            TypeError: an option nobody knows; or neither an application nor a queue.
             ConfigError: an option's value cannot work.
         """
-        options = {**self.server_options, **options}
+        latest, options = options, {**self.server_options, **options}
+        queue = chosen_queue(options, latest, write_only=app is None)
+        if queue is not None:
+            options["client_manager"] = queue
+        elif app is None:
+            raise TypeError("init_app() needs an application, or a message_queue to write to")
         manage_session = options.pop("manage_session", self.manage_session)
-        server_options = dict(options)
+        server_options = {name: options[name] for name in options.keys() - _QUEUE_OPTIONS}
+        if app is None:
+            self.manage_session, self.server_options = manage_session, options
+            self._server = Server(**server_options)
+            return
         if options.get("json") is flask.json:
             server_options["json"] = app.json  # the same, and needs no application context
         convention = FlaskConvention(app, self)
@@ -311,6 +337,7 @@ class SocketIO:
             rooms=target_rooms(to, room),
             skip=skipped(skip_sid, include_self, namespace),
             callback=callback,
+            ignore_queue=ignore_queue,
         )
 
     def send(
@@ -359,7 +386,10 @@ class SocketIO:
         """
         if not to:
             raise ValueError("Cannot use call() to broadcast.")
-        return self._require().call_args(event, event_args(args), to, namespace or "/", timeout)
+        server = self._require()
+        return server.call_args(
+            event, event_args(args), to, namespace or "/", timeout, ignore_queue
+        )
 
     def close_room(self, room: Any, namespace: str | None = None) -> None:
         """Take everybody out of a room."""
@@ -379,6 +409,35 @@ class SocketIO:
     def sleep(self, seconds: float = 0) -> None:
         """Wait without keeping other clients from being served."""
         self._require().sleep(seconds)
+
+    # -- testing -----------------------------------------------------------------------
+
+    def test_client(
+        self,
+        app: Flask,
+        namespace: str | None = None,
+        query_string: str | None = None,
+        headers: Headers | None = None,
+        auth: dict[str, Any] | None = None,
+        flask_test_client: FlaskClient | None = None,
+        *,
+        timeout: float | None = 5.0,
+        auto_ack: bool = False,
+    ) -> SocketIOTestClient:
+        """Return a connected client for tests, inside this process; see `flask_sio.testing`."""
+        from flask_sio.testing import SocketIOTestClient
+
+        return SocketIOTestClient(
+            app,
+            self,
+            namespace,
+            query_string,
+            headers,
+            auth,
+            flask_test_client,
+            timeout=timeout,
+            auto_ack=auto_ack,
+        )
 
     # -- running -----------------------------------------------------------------------
 

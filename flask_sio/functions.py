@@ -81,6 +81,7 @@ def emit(
         rooms=targets,
         skip=skipped(skip_sid, include_self, namespace),
         callback=callback,
+        ignore_queue=ignore_queue,
     )
 
 
@@ -128,7 +129,7 @@ def call(
         DisconnectedError: the client left before it answered.
     """
     server, sid, namespace = _target("call()", to, namespace)
-    return server.call_args(event, event_args(args), sid, namespace, timeout)
+    return server.call_args(event, event_args(args), sid, namespace, timeout, ignore_queue)
 
 
 def join_room(room: Any, sid: str | None = None, namespace: str | None = None) -> None:

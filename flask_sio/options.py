@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from flask_sio.adapters.queue import MessageQueue
 from flask_sio.engine.cookie import EngineCookie
 from flask_sio.engine.cors import CorsPolicy
 from flask_sio.errors import ConfigError
@@ -86,6 +87,13 @@ class ServerOptions:
     """Where the browser bundles lie."""
     generate_id: Callable[..., str] | None = None
     """Gives the random part of new ids."""
+    client_manager: MessageQueue | None = None
+    """The message queue that joins this server with others."""
+    serializer: Literal["default"] = "default"
+    logger: Any = False
+    """True writes what the server logs to stderr from INFO on; or a logger that gets it."""
+    engineio_logger: Any = False
+    """The same for connections."""
 
     cors: CorsPolicy = field(init=False, repr=False, compare=False)
     engine_cookie: EngineCookie = field(init=False, repr=False, compare=False)
@@ -293,6 +301,18 @@ def _directory(value: Any) -> str:
     return str(path)
 
 
+def _logger(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    _need(callable(getattr(value, "log", None)))
+    return value
+
+
+def _queue(value: Any) -> Any:
+    _need(value is None or isinstance(value, MessageQueue))
+    return value
+
+
 def _function(value: Any) -> Any:
     _need(callable(value))
     return value
@@ -302,6 +322,7 @@ _SECONDS = Check(f"seconds, a number from 0.001 to {_MAX_SECONDS}", _seconds)
 _BOOL = Check("True or False", _bool)
 _AT_LEAST_1 = Check("a whole number from 1", _count(1))
 _AT_LEAST_0 = Check("a whole number from 0", _count(0))
+_LOGGER = Check("True, False or a logger", _logger)
 _1_OR_NONE = Check("None or a whole number from 1", _or_none(_count(1)))
 
 CHECKS: dict[str, Check] = {
@@ -340,6 +361,13 @@ CHECKS: dict[str, Check] = {
     "serve_client": _BOOL,
     "client_dir": Check("None or a directory's path", _or_none(_directory)),
     "generate_id": Check("None or a function", _or_none(_function)),
+    "client_manager": Check("None or a flask_sio.MessageQueue", _queue),
+    "serializer": Check(
+        "'default'; msgpack and others come in a later release",
+        lambda value: _word("default").convert("default" if value is None else value),
+    ),
+    "logger": _LOGGER,
+    "engineio_logger": _LOGGER,
 }
 """Option -> what it accepts. A test holds it equal to the fields of ``ServerOptions``."""
 
@@ -351,13 +379,8 @@ class Compat(NamedTuple):
     text: str
 
 
-_LOGGING = "has no effect here; configure logging.getLogger('flask_sio')"
-
 COMPAT: dict[str, Compat] = {
     "monitor_clients": Compat((None, True), "has no effect; idle clients are always closed"),
-    "logger": Compat((None, False), _LOGGING),
-    "engineio_logger": Compat((None, False), _LOGGING),
-    "serializer": Compat((None, "default"), "has no effect; only the default serializer is served"),
     "per_message_deflate": Compat((None, False), "has no effect; messages go uncompressed"),
     "add_trailing_slash": Compat((None, True, False), ""),
 }

@@ -23,18 +23,21 @@ RANKS = {
     "engine": 3,
     "adapters": 3,
     "server": 4,
+    "compat": 4,
     "mounts": 5,
     "namespace": 5,
     "exceptions": 1,
     "context": 5,
     "functions": 6,
+    "testing": 6,
+    "test_client": 6,
     "extension": 7,
     "__init__": 8,
 }
 FRAMEWORKS = {
     "gevent": {"runtime"},
     "greenlet": {"runtime"},
-    "flask": {"extension", "context", "functions"},
+    "flask": {"extension", "context", "functions", "testing"},
     "django": {"mounts"},
 }
 FILES = sorted(ROOT.rglob("*.py"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 import warnings
 from dataclasses import FrozenInstanceError, fields
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_sio.adapters.queue import MessageQueue
 from flask_sio.errors import ConfigError
 from flask_sio.options import CHECKS, COMPAT, ServerOptions
 
@@ -51,6 +53,10 @@ DEFAULTS = {
     "serve_client": True,
     "client_dir": None,
     "generate_id": None,
+    "client_manager": None,
+    "serializer": "default",
+    "logger": False,
+    "engineio_logger": False,
 }
 
 
@@ -87,6 +93,8 @@ def function(*args: Any) -> str:
 
 
 PATTERN = re.compile("https://a")
+QUEUE = MessageQueue("redis://")
+LOG = logging.getLogger("tests.options")
 
 
 @pytest.mark.parametrize(
@@ -131,6 +139,12 @@ PATTERN = re.compile("https://a")
         ("client_dir", Path("static"), "static"),
         ("client_dir", "static", "static"),
         ("generate_id", function, function),
+        ("client_manager", QUEUE, QUEUE),
+        ("serializer", None, "default"),
+        ("logger", True, True),
+        ("logger", None, False),
+        ("logger", LOG, LOG),
+        ("engineio_logger", True, True),
     ],
 )
 def test_accepted(name: str, value: Any, kept: Any) -> None:
@@ -215,6 +229,11 @@ def test_accepted(name: str, value: Any, kept: Any) -> None:
         ("client_dir", b"static"),
         ("client_dir", ""),
         ("generate_id", "abc"),
+        ("client_manager", "redis://"),
+        ("serializer", "msgpack"),
+        ("serializer", object),
+        ("logger", "debug"),
+        ("engineio_logger", 1),
     ],
 )
 def test_refused(name: str, value: Any) -> None:
@@ -276,9 +295,6 @@ def test_empty_origins_warn(value: Any) -> None:
     ("name", "value"),
     [
         ("monitor_clients", False),
-        ("logger", True),
-        ("engineio_logger", object()),
-        ("serializer", "msgpack"),
         ("per_message_deflate", True),
         ("per_message_deflate", {"threshold": 1}),
     ],
@@ -294,10 +310,6 @@ def test_compatibility_options_warn_when_they_ask(name: str, value: Any) -> None
     ("name", "value"),
     [
         ("monitor_clients", True),
-        ("logger", False),
-        ("logger", None),
-        ("engineio_logger", False),
-        ("serializer", "default"),
         ("per_message_deflate", False),
         ("add_trailing_slash", False),
     ],

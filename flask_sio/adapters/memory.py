@@ -77,6 +77,11 @@ class MemoryAdapter:
             return []
         return [recipient.id, *self._joined.get(recipient, ())]
 
+    @property
+    def names(self) -> list[Room]:
+        """The rooms that somebody has joined; not those of each one's id."""
+        return list(self._rooms)
+
     def members(self, room: Room) -> list[Recipient]:
         """Return who is in a room."""
         return list(self._rooms.get(room, ()))

@@ -241,7 +241,7 @@ class Connection:
             return
         websocket.user = self
         self.websocket = websocket
-        for encoded in polling.retire(eio.NOOP_PACKET):
+        for encoded in polling.retire(eio.NOOP):
             self.send(encoded)
 
     # -- end ---------------------------------------------------------------------------
@@ -283,7 +283,7 @@ class Connection:
                 loop = self.engine.loop
                 self._timer = loop.call_at(loop.now() + CLOSING_S, self._forget)
             else:
-                self.polling.retire(eio.CLOSE_PACKET if reason != "transport close" else None)
+                self.polling.retire(eio.NOOP if reason == "transport close" else eio.CLOSE)
         if self.state == "closed":
             self.engine.forget(self)
         if self.handler is not None and not told:

@@ -36,7 +36,7 @@ class Endpoint:
     def handle(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; the WSGI application of the engine."""
         engine = self._engine
-        if not engine.has_loop:
+        if not engine.is_serving:
             found = takeover.find(environ, start_response)
             engine.start(None if found is None else found.is_gevent)
         request = EngineRequest.from_environ(environ)

@@ -98,8 +98,7 @@ class Polling:
     def _flush(self) -> None:
         self._flushing = False
         if self.held is not None and self._queue:
-            held, self.held = self.held, None
-            held.answer(self._take())
+            self._answer(self._take())
 
     def _take(self) -> Parts:
         """Return up to `MAX_PACKETS` queued packets; what does not fit stays queued."""
@@ -111,7 +110,11 @@ class Polling:
                 break
             self._queue.popleft()
             self._queued_bytes -= encoded.size
-            parts.extend(encoded.polling)
+            if encoded.packets > fits:
+                rest = encoded.after(fits)
+                self._queue.appendleft(rest)
+                self._queued_bytes += rest.size
+            parts.extend(encoded.polling[:fits])
         return parts
 
     # -- GET ---------------------------------------------------------------------------
@@ -125,7 +128,7 @@ class Polling:
             return False
         if connection.state == "closing":
             parts = self._take()
-            if not self._queue:
+            if not self._queue and len(parts) < MAX_PACKETS:
                 parts = [*parts, eio.CLOSE] if parts else [eio.NOOP, eio.CLOSE]
                 connection.end("transport close")
             held.answer(parts)
@@ -148,28 +151,28 @@ class Polling:
 
     def nudge(self) -> None:
         """Release a held GET with a noop: the client pauses polling to upgrade."""
-        self._settle(eio.NOOP_PACKET)
+        if self.held is not None:
+            self._answer(self._take() or [eio.NOOP])
 
-    def _settle(self, encoded: Encoded | None) -> bool:
-        if self.held is None or encoded is None:
-            return False
+    def _answer(self, parts: Parts) -> None:
         held, self.held = self.held, None
-        held.answer([*self._take(), *encoded.polling] if self._queue else list(encoded.polling))
-        return True
+        if held is not None:
+            held.answer(parts)
 
     # -- end ---------------------------------------------------------------------------
 
     def last_words(self) -> bool:
         """Send what is queued and the close packet; False if no GET is held for it."""
-        if self.held is None or len(self._queue) >= MAX_PACKETS:
+        if self.held is None or sum(each.packets for each in self._queue) >= MAX_PACKETS:
             return False
-        return self._settle(eio.CLOSE_PACKET)
+        self._answer([*self._take(), eio.CLOSE])
+        return True
 
-    def retire(self, answer: Encoded | None) -> Iterable[Encoded]:
-        """Stop being the transport; return what was queued, release a held GET."""
+    def retire(self, answer: str) -> Iterable[Encoded]:
+        """Stop being the transport; return what was queued, release a held GET with a packet."""
         queue, self._queue = self._queue, deque()
         self._queued_bytes = 0
-        self._settle(answer or eio.NOOP_PACKET)
+        self._answer([answer])
         return queue
 
 

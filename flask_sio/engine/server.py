@@ -25,7 +25,7 @@ from flask_sio.protocol import eio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.runtime import worker
 from flask_sio.runtime.loop import Loop, PoolOptions, Tasks, choose, is_patched, tasks
-from flask_sio.runtime.stream import Stream
+from flask_sio.runtime.stream import AnyStream
 
 logger = logging.getLogger("flask_sio.engine")
 
@@ -45,12 +45,14 @@ class Engine:
         )
         self.cookie = EngineCookie(options.cookie)
         self.connections: dict[str, Connection] = {}
-        self.streams: set[Stream] = set()
+        self.streams: set[AnyStream] = set()
         self.is_draining = False
         self.max_connections = options.max_connections or _descriptors_left()
         self._accept = accept
         self._loop: Loop | None = None
         self._expected = options.async_mode
+        self._is_serving = False
+        self._borrowers: set[object] = set()
         self._loop_lock = threading.Lock()
         self._said: set[str] = set()
         self.on_fork: Callable[[], object] = lambda: None
@@ -70,9 +72,21 @@ class Engine:
     def has_loop(self) -> bool:
         return self._loop is not None
 
-    def start(self, on_gevent: bool | None) -> Loop:
-        """Choose the loop by the first request's socket, once."""
+    @property
+    def is_serving(self) -> bool:
+        """Whether the loop was started for good, and not only for clients in this process."""
+        return self._is_serving
+
+    def start(self, on_gevent: bool | None, borrower: object | None = None) -> Loop:
+        """Choose the loop by the first request's socket, once.
+
+        A ``borrower`` gives it back by `give_back`.
+        """
         with self._loop_lock:
+            if borrower is None:
+                self._is_serving = True
+            else:
+                self._borrowers.add(borrower)
             if self._loop is None:
                 options = self.options
                 shortest = min(options.ping_interval_s, options.ping_timeout_s)
@@ -84,6 +98,23 @@ class Engine:
                 self._loop = loop
                 atexit.register(self._hold_worker)
         return self._loop
+
+    def give_back(self, borrower: object) -> None:
+        """Stop the loop if only borrowers have used it and this was the last. Owner's turn.
+
+        A test suite may make an application per test: its loop's thread and descriptors
+        end with its last client. Never waits, since a finaliser may lead here.
+        """
+        self._borrowers.discard(borrower)
+        if not self._loop_lock.acquire(blocking=False):
+            return  # a new one is being let in
+        try:
+            if not self._borrowers and not self._is_serving and self._loop is not None:
+                self._loop.stop()
+                self._loop = None
+                atexit.unregister(self._hold_worker)
+        finally:
+            self._loop_lock.release()
 
     def expect(self, name: Literal["gevent", "threading"]) -> None:
         """Note what the server about to be started runs on, where nothing says otherwise."""
@@ -155,7 +186,7 @@ class Engine:
         """Drop a connection that has ended; `Connection` calls it."""
         self.connections.pop(connection.sid, None)
 
-    def keep(self, stream: Stream) -> None:
+    def keep(self, stream: AnyStream) -> None:
         """Know a stream until its descriptor is given back, so that a drain can wait."""
         self.streams.add(stream)
         stream.when_closed(lambda: self.streams.discard(stream))
@@ -170,10 +201,13 @@ class Engine:
         """
         self.is_draining = True
         for connection in list(self.connections.values()):
-            connection.shut_down()
+            self.loop.run(connection.shut_down)  # each in its own turn: a failure stops no other
 
     def shutdown(self, timeout: float = 5.0) -> bool:
-        """Drain and wait until all are gone; return False after ``timeout`` seconds."""
+        """Drain and wait until all are gone and no handler runs.
+
+        Returns False if clients were left after ``timeout`` seconds.
+        """
         if self._loop is None:
             return True
         loop = self._loop
@@ -195,8 +229,14 @@ class Engine:
         return not self.streams
 
     def _hold_worker(self) -> None:
-        """Keep an ending process until its clients have their close frames (``atexit``)."""
-        if self.connections or self.streams:
+        """Keep an ending process until its clients have their close frames (``atexit``).
+
+        And until its handlers have ended: what a client was promised is done.
+        """
+        loop = self._loop
+        if not self._is_serving or loop is None:
+            return
+        if self.connections or self.streams or loop.running_handlers or self.has_clients():
             self.shutdown(worker.grace_s())
 
     def _forget_everything(self) -> None:
@@ -205,6 +245,8 @@ class Engine:
         streams, self.streams = self.streams, set()
         connections, self.connections = self.connections, {}
         self._loop_lock = threading.Lock()
+        self._is_serving = False
+        self._borrowers = set()
         self.is_draining = False
         atexit.unregister(self._hold_worker)
         for connection in connections.values():

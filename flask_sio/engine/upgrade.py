@@ -22,6 +22,7 @@ from flask_sio.engine.websocket import Probe, WebSocket
 from flask_sio.errors import HandshakeError
 from flask_sio.protocol import ws_handshake
 from flask_sio.runtime import takeover
+from flask_sio.runtime.stream import Stream
 
 _HTTP_1_0 = (
     b"A WebSocket needs HTTP/1.1, and this request came as HTTP/1.0. "
@@ -94,7 +95,9 @@ class Upgrade:
         try:
             accept = ws_handshake.check(_headers(environ))
         except HandshakeError as error:
-            raise _Refused(http.ws_error(3, error.headers)) from None
+            # Hop-by-hop headers are the WSGI server's; wsgiref fails on them.
+            headers = tuple(each for each in error.headers if each[0] != "Upgrade")
+            raise _Refused(http.ws_error(3, headers)) from None
         return found, ws_handshake.response(accept, engine.cors.headers(environ))
 
     # -- the owner's turn --------------------------------------------------------------
@@ -121,12 +124,10 @@ class Upgrade:
 
     def _start(self, sock: Any, user: Any, response: bytes, owned: bool) -> WebSocket:
         websocket = WebSocket(
-            self._engine.loop,
-            sock,
             user,
+            lambda receiver: Stream(self._engine.loop, sock, receiver, owned=owned),
             max_message_bytes=self._engine.options.max_http_buffer_size,
             response=response,
-            owned=owned,
         )
         self._engine.keep(websocket.stream)
         return websocket

@@ -7,14 +7,14 @@ Owner's turn only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from flask_sio.protocol import eio, websocket
-from flask_sio.runtime.stream import Stream
+from flask_sio.runtime.stream import AnyStream, Receiver
 
 if TYPE_CHECKING:
     from flask_sio.engine.connection import Connection
-    from flask_sio.runtime.loop import Loop
 
 _TEXT, _BINARY, _PING, _CLOSE = (
     websocket.TEXT,
@@ -50,17 +50,15 @@ class WebSocket:
 
     def __init__(
         self,
-        loop: Loop,
-        sock: Any,
         user: User,
+        open_stream: Callable[[Receiver], AnyStream],
         *,
         max_message_bytes: int,
         response: bytes = b"",
-        owned: bool = True,
     ) -> None:
         self.user = user
         self._decoder = websocket.Decoder(max_message_bytes)
-        self.stream = Stream(loop, sock, self, owned=owned)
+        self.stream = open_stream(self)
         if response:
             self.stream.send(response)
 

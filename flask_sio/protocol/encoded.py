@@ -12,8 +12,8 @@ __all__ = ["Encoded"]
 class Encoded:
     """A packet ready for any transport; shared by all recipients of a broadcast.
 
-    ``text`` is the whole Engine.IO text packet, type character included (``42["a"]``);
-    ``attachments`` follow it directly, each an Engine.IO message of its own. A form is
+    ``text`` is the whole Engine.IO text packet, type character included (``42["a"]``), or
+    empty for what `after` leaves; ``attachments`` follow it directly, each an Engine.IO message of its own. A form is
     rendered when first read and kept. Any thread: two that meet there render the same value.
     """
 
@@ -34,7 +34,7 @@ class Encoded:
         rendered = self._ws
         if rendered is None:
             # A custom JSON module may leave lone surrogates; they must not end the connection.
-            rendered = frame(TEXT, self.text.encode("utf-8", "replace"))
+            rendered = frame(TEXT, self.text.encode("utf-8", "replace")) if self.text else b""
             if self.attachments:
                 parts = [rendered, *(frame(BINARY, data) for data in self.attachments)]
                 rendered = b"".join(parts)
@@ -47,13 +47,17 @@ class Encoded:
         rendered = self._polling
         if rendered is None:
             encoded = ("b" + b64encode(data).decode("ascii") for data in self.attachments)
-            rendered = self._polling = (self.text, *encoded)
+            rendered = self._polling = (self.text, *encoded) if self.text else tuple(encoded)
         return rendered
 
     @property
     def packets(self) -> int:
         """How many Engine.IO packets this is."""
-        return 1 + len(self.attachments)
+        return len(self.attachments) + (1 if self.text else 0)
+
+    def after(self, count: int) -> Encoded:
+        """Return what is left when ``count`` of the packets, at least one, have been sent."""
+        return Encoded("", self.attachments[count - 1 if self.text else count :])
 
     @property
     def size(self) -> int:

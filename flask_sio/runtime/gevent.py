@@ -272,6 +272,11 @@ class GeventLoop(GeventTasks):
         event: Any = Event()
         return event  # type: ignore[no-any-return]
 
+    def settle(self) -> None:
+        self.call(lambda: None)
+        if self._get_ident() == self._thread:
+            gevent.sleep(0.001)  # longer than zero: a pass that looks at timers and sockets
+
     @property
     def running_handlers(self) -> int:
         return self._pool.running

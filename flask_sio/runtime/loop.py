@@ -149,6 +149,9 @@ class Loop(Tasks, Protocol):
     def waiter(self) -> Waiter:
         """Return a waiter for the calling thread or greenlet."""
 
+    def settle(self) -> None:
+        """Let what was asked for until now have its turn, and what is due. Not in a turn."""
+
     def on_tick(self, fn: Callable[[], None]) -> None:
         """Call ``fn`` in a turn every `TICK_S` seconds. Owner's turn."""
 
@@ -160,7 +163,7 @@ class Loop(Tasks, Protocol):
 
     @property
     def running_handlers(self) -> int:
-        """How many pool workers run a handler now."""
+        """How many pool workers have a job now, those that wait in it included."""
 
 
 class Ticket:

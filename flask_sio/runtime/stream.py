@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from flask_sio.protocol.timers import Timer
 from flask_sio.runtime.loop import Loop, Watch
 
-__all__ = ["Receiver", "Stream"]
+__all__ = ["AnyStream", "Receiver", "Stream"]
 
 RECV_BYTES = 65536
 LINGER_S = 3.0
@@ -33,6 +33,23 @@ class Receiver(Protocol):
 
     def gone(self) -> None:
         """Learn that the peer has closed or the socket has failed. Once, then no more."""
+
+
+class AnyStream(Protocol):
+    """What the engine asks of a stream: `Stream`, or one that has no socket."""
+
+    buffered_bytes: int
+
+    @property
+    def buffered_packets(self) -> int: ...
+    @property
+    def is_open(self) -> bool: ...
+    def send(self, data: bytes, *, first: bool = False) -> None: ...
+    def read_now(self) -> None: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+    def when_closed(self, fn: Callable[[], None]) -> None: ...
+    def close_in_child(self) -> None: ...
 
 
 class Stream:

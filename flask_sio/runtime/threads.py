@@ -304,6 +304,9 @@ class ThreadLoop(ThreadTasks):
     def waiter(self) -> Waiter:
         return _Waiter(self)
 
+    def settle(self) -> None:
+        self.call(lambda: None)
+
     def waiting(self) -> _Waiting:
         """Return a context in which a pool worker does not count as running."""
         return _Waiting(self._pool)
@@ -314,7 +317,7 @@ class ThreadLoop(ThreadTasks):
 
     @property
     def running_handlers(self) -> int:
-        return self._pool.running
+        return self._pool.busy
 
 
 class _Worker:
@@ -377,6 +380,9 @@ class _Pool:
         self._warned = False
         self.workers: set[int] = set()
         self.running = 0
+        """Workers with a job, but for those that wait in a call or sleep of ours."""
+        self.busy = 0
+        """Workers with a job."""
         loop.on_tick(self._trim)
 
     def ready(self, turn: Turn) -> None:
@@ -394,6 +400,7 @@ class _Pool:
 
     def start(self, job: Job) -> None:
         self.running += 1
+        self.busy += 1
         if self._idle:
             self._idle.pop().give(job)
         else:
@@ -402,6 +409,7 @@ class _Pool:
     def job_done(self, worker: _Worker | None) -> None:
         """Take back a worker, or only its place where the thread has ended."""
         self.running -= 1
+        self.busy -= 1
         if worker is not None:
             if self.loop.is_stopped:
                 worker.give(None)

@@ -60,13 +60,6 @@ class Acks:
         """Return who waits for an answer, once; None for an unknown or repeated id."""
         return self._owed.pop(number, None)
 
-    def forget(self, whom: PendingCall) -> None:
-        """Wait no more for a call that has timed out."""
-        for number, owed in self._owed.items():
-            if owed is whom:
-                del self._owed[number]
-                return
-
     def fail_all(self) -> None:
         """Let every waiting call go; callbacks will never be called."""
         owed, self._owed = self._owed, {}

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 _TOMBSTONES = 64
 """Left namespaces remembered per client, so that late events for them do no harm."""
+_TOMBSTONE_CHARS = 256
+"""Longer names are not remembered: they are a client's invention."""
 _INVALID = {"message": "Invalid namespace"}
 
 
@@ -56,10 +58,12 @@ class Client:
         "_decoder",
         "_left",
         "_mailbox",
+        "_partial_bytes",
         "_timer",
         "connection",
         "context",
         "kept",
+        "on_error",
         "server",
         "sockets",
     )
@@ -71,10 +75,13 @@ class Client:
         self.sockets: dict[str, Socket] = {}
         self.kept: Any = None
         """A place for what the mount wants to keep per connection."""
+        self.on_error: Callable[[BaseException], object] | None = None
+        """Gets what user code raises, on its worker, instead of the log: a test raises it."""
         options, loop = server.options, server.engine.loop
         self._decoder = sio.Decoder(
             options.max_attachments, options.max_http_buffer_size, server.codec
         )
+        self._partial_bytes = 0  # of a packet whose attachments are still coming
         self._mailbox = Mailbox(loop, server.on_slow_handler)
         self._left: dict[str, None] | None = None
         self._timer: Timer | None = loop.call_at(
@@ -88,15 +95,18 @@ class Client:
         try:
             packet = self._decoder.feed(data)
         except PacketError:
-            self.connection.close("parse error")
+            self.connection.close("forced close")
             return
+        size = self._partial_bytes + len(data)
         if packet is None:
+            self._partial_bytes = size
             return
+        self._partial_bytes = 0
         kind = packet.type
         if kind == sio.EVENT:
-            self._on_event(packet, len(data))
+            self._on_event(packet, size)
         elif kind == sio.ACK:
-            self._on_ack(packet, len(data))
+            self._on_ack(packet, size)
         elif kind == sio.CONNECT:
             self._on_connect(packet)
         elif kind == sio.DISCONNECT:
@@ -141,6 +151,9 @@ class Client:
         joined = self.sockets.get(namespace)
         if joined is not None and joined.state != "leaving":
             self._violation()
+            return
+        if self._mailbox.waiting >= self.server.options.max_mailbox_events:
+            self._violation()  # it joins and leaves faster than handlers take it
             return
         space = self.server.space(namespace)
         if space is None:
@@ -189,6 +202,14 @@ class Client:
         """Send the ack for what a handler returned. Any thread; renders in the caller's."""
         encoded = sio.encode(ack_packet(socket.namespace, ack_id, result), self.server.codec)
         self.server.engine.loop.run(socket.deliver, encoded)
+
+    def watch(
+        self, on_error: Callable[[BaseException], object], on_idle: Callable[[], object]
+    ) -> Mailbox:
+        """Tell a test client of exceptions and of the end of the last job. Owner's turn."""
+        self.on_error = on_error
+        self._mailbox.on_idle = on_idle
+        return self._mailbox
 
     # -- joining and leaving -----------------------------------------------------------
 
@@ -249,6 +270,8 @@ class Client:
         loop.call_at(loop.now() + self.server.options.disconnect_wait, fn)
 
     def _remember_left(self, namespace: str) -> None:
+        if len(namespace) > _TOMBSTONE_CHARS:
+            return
         if self._left is None:
             self._left = {}
         self._left[namespace] = None

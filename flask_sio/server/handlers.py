@@ -40,6 +40,12 @@ class Convention(Protocol):
             TypeError: it cannot take what a handler of its kind is given; names both.
         """
 
+    def with_sid(self, fn: Function, event: str | int, namespace: str) -> Function:
+        """Return what `adapt` takes for a handler registered with the `Server` itself.
+
+        Such a handler takes the socket's id first, whatever the convention.
+        """
+
     def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
         """Return what `invoke` will call for an event of a class; None if it has no method."""
 
@@ -168,6 +174,9 @@ class PlainConvention:
             most = 3 if kind == "connect" else 2
             fn = _cut(fn, most - 1, most, f"a {kind} handler takes ({names})", any_namespace)
         return _Anything(fn, any_event, any_namespace) if any_event or any_namespace else fn
+
+    def with_sid(self, fn: Function, event: str | int, namespace: str) -> Function:
+        return fn
 
     def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
         any_namespace = namespace.namespace == ANY

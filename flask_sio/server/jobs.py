@@ -45,15 +45,21 @@ class _Job:
         self.size = size
 
     def run(self) -> None:
+        client = self.socket.client
         try:
-            self.socket.client.context.copy().run(self._run)
-        except Exception:
-            logger.exception(
-                "the handler of %r failed for %s in %s",
-                self.name,
-                self.socket.id,
-                self.socket.namespace,
-            )
+            client.context.copy().run(self._run)
+        except BaseException as error:
+            if client.on_error is not None:
+                client.on_error(error)
+            elif isinstance(error, Exception):
+                logger.exception(
+                    "the handler of %r failed for %s in %s",
+                    self.name,
+                    self.socket.id,
+                    self.socket.namespace,
+                )
+            else:
+                raise
 
     def _run(self) -> None:
         raise NotImplementedError

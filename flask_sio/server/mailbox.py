@@ -49,6 +49,7 @@ class Mailbox:
         "_loop",
         "_on_slow",
         "_slow_timer",
+        "on_idle",
         "running",
     )
 
@@ -59,6 +60,8 @@ class Mailbox:
         self._bytes = 0
         self.running: Job | None = None
         """The one that the others wait for."""
+        self.on_idle: Callable[[], object] | None = None
+        """Called whenever the last job has ended, where somebody waits for that."""
         self._concurrent = 0
         self._is_hurried = False
         self._is_queued = False
@@ -102,6 +105,8 @@ class Mailbox:
             if self._slow_timer is not None:
                 self._slow_timer.cancel()
                 self._slow_timer = None
+            if self.on_idle is not None and self.is_idle:
+                self.on_idle()
         elif not self._is_queued and self._may_run(self._jobs[0]):
             self._is_queued = True
             self._loop.ready(self)

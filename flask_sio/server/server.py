@@ -8,9 +8,11 @@ wait for a turn, which under gevent is at once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar, cast, overload
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from flask_sio.engine.connection import Connection
 from flask_sio.engine.endpoint import Endpoint
@@ -24,10 +26,14 @@ from flask_sio.server import reasons
 from flask_sio.server.acks import Callback, PendingCall
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.client import Client
+from flask_sio.server.cluster import Member
 from flask_sio.server.handlers import Convention, Function, Handlers, PlainConvention
 from flask_sio.server.jobs import answer_value
 from flask_sio.server.namespace import LiveNamespace
 from flask_sio.server.socket import Socket
+
+if TYPE_CHECKING:
+    from flask_sio.compat import EngineView, LiveMapping, ManagerView
 
 logger = logging.getLogger("flask_sio.server")
 
@@ -57,6 +63,10 @@ class Server:
         self._spaces: dict[str, LiveNamespace] = {}
         self.engine.on_fork = self._spaces.clear
         self.engine.has_clients = self._has_clients
+        queue = self.options.client_manager
+        self._member = None if queue is None else Member(self, queue)
+        if self.options.logger or self.options.engineio_logger:
+            import_module("flask_sio.compat").attach_loggers(self.options)
 
     def _accept(self, connection: Connection) -> Client:
         return Client(self, connection)
@@ -108,7 +118,8 @@ class Server:
         """
 
         def register(fn: F) -> F:
-            self.handlers.add(event, fn, namespace or "/", concurrent)
+            handler = self.convention.with_sid(fn, event, namespace or "/")
+            self.handlers.add(event, handler, namespace or "/", concurrent)
             return fn
 
         return register if handler is None else register(handler)
@@ -155,20 +166,24 @@ class Server:
         skip_sid: str | Iterable[str] | None = None,
         namespace: str | None = None,
         callback: Callback | None = None,
+        ignore_queue: bool = False,
     ) -> None:
         """Send an event to a room, a client, or everybody in the namespace.
 
         ``data``: a tuple is several arguments, None is none, anything else is one.
         ``to`` (or ``room``): a room, a socket's id, or several; each client gets one copy.
-        ``callback`` is called with each client's answer. Any thread; never blocks.
+        ``callback`` is called with each client's answer. ``ignore_queue``: clients of other
+        servers on the same message queue get nothing. Any thread; never blocks.
 
         Raises:
             TypeError: data that is no JSON.
             ValueError: a reserved event name.
+            ConfigError: a message queue that this release cannot reach.
         """
         rooms = room_list(to if to is not None else room)
         skip = [skip_sid] if isinstance(skip_sid, str) else list(skip_sid or ())
-        self.emit_args(event, event_args(data), namespace or "/", rooms, skip, callback)
+        args = event_args(data)
+        self.emit_args(event, args, namespace or "/", rooms, skip, callback, ignore_queue)
 
     def send(
         self,
@@ -178,9 +193,10 @@ class Server:
         skip_sid: str | Iterable[str] | None = None,
         namespace: str | None = None,
         callback: Callback | None = None,
+        ignore_queue: bool = False,
     ) -> None:
         """Send a ``message`` event; see `emit`."""
-        self.emit("message", data, to, room, skip_sid, namespace, callback)
+        self.emit("message", data, to, room, skip_sid, namespace, callback, ignore_queue)
 
     def emit_args(
         self,
@@ -190,10 +206,13 @@ class Server:
         rooms: Sequence[Room] | None = None,
         skip: Sequence[str] = (),
         callback: Callback | None = None,
+        ignore_queue: bool = False,
     ) -> None:
         """Send an event with these arguments; ``rooms`` None means everybody. Any thread."""
         packet = sio.Packet(sio.EVENT, namespace, [event, *args])
         body = sio.render(packet, self.codec)
+        if self._member is not None and not ignore_queue:
+            self._member.emit(namespace, body, rooms, skip, callback)
         if not self.engine.has_loop:
             return  # nobody has ever connected
         if callback is None:
@@ -222,8 +241,10 @@ class Server:
             return
         for socket in space.adapter.recipients(rooms):
             if isinstance(socket, Socket) and socket.id not in skip:
-                asked = sio.Packet(sio.EVENT, namespace, id=socket.ask(callback))
-                socket.deliver(sio.compose(asked, body))
+                number = socket.ask(callback)
+                asked = sio.Packet(sio.EVENT, namespace, id=number)
+                if not socket.deliver(sio.compose(asked, body)):
+                    socket.take_ack(number)
 
     def call(
         self,
@@ -233,6 +254,7 @@ class Server:
         sid: str | None = None,
         namespace: str | None = None,
         timeout: float | None = 60,
+        ignore_queue: bool = False,
     ) -> Any:
         """Send an event to one client and wait for its answer.
 
@@ -248,7 +270,8 @@ class Server:
         whom = to or sid
         if whom is None:
             raise ValueError("call() asks one client: name it by to= or sid=")
-        return self.call_args(event, event_args(data), whom, namespace or "/", timeout)
+        args = event_args(data)
+        return self.call_args(event, args, whom, namespace or "/", timeout, ignore_queue)
 
     def call_args(
         self,
@@ -257,25 +280,32 @@ class Server:
         sid: str,
         namespace: str = "/",
         timeout: float | None = 60,
+        ignore_queue: bool = False,
     ) -> Any:
         """Like `call`, with the arguments as they are sent."""
         body = sio.render(sio.Packet(sio.EVENT, namespace, [event, *args]), self.codec)
+        if self._member is not None and not ignore_queue and not self.has(sid, namespace):
+            return self._member.call(body, sid, namespace, timeout)
         loop = self._loop_of(sid, namespace)
         call = PendingCall(loop.waiter())
-        socket = loop.call(self._ask, body, sid, namespace, call)
+        socket, number = loop.call(self._ask, body, sid, namespace, call)
         if not call.wait(timeout):
-            loop.run(socket.forget_call, call)
+            loop.run(socket.take_ack, number)
             raise TimeoutError(f"no answer to {event!r} within {timeout} s")
         if call.answer is None:
             raise DisconnectedError(f"the client left before it answered {event!r}")
         return answer_value(call.answer)
 
-    def _ask(self, body: sio.Body, sid: str, namespace: str, call: PendingCall) -> Socket:
+    def _ask(
+        self, body: sio.Body, sid: str, namespace: str, call: PendingCall
+    ) -> tuple[Socket, int]:
         socket = self._socket(sid, namespace)
-        packet = sio.Packet(sio.EVENT, namespace, id=socket.ask(call))
+        number = socket.ask(call)
+        packet = sio.Packet(sio.EVENT, namespace, id=number)
         if not socket.deliver(sio.compose(packet, body)):
+            socket.take_ack(number)
             call.fail()
-        return socket
+        return socket, number
 
     # -- clients and rooms -------------------------------------------------------------
 
@@ -292,6 +322,11 @@ class Server:
             raise NotConnectedError(f"{sid!r} is not connected to {namespace!r}")
         return socket
 
+    def has(self, sid: object, namespace: str = "/") -> bool:
+        """Whether an id is one of this server's own clients. Any thread; never blocks."""
+        space = self._spaces.get(namespace)
+        return space is not None and sid in space.adapter.everyone
+
     def _with_socket(self, sid: str, namespace: str | None, act: Callable[[Socket], Any]) -> Any:
         name = namespace or "/"
         return self._loop_of(sid, name).call(lambda: act(self._socket(sid, name)))
@@ -305,12 +340,15 @@ class Server:
         return self._with_socket(sid, namespace, lambda socket: socket)  # type: ignore[no-any-return]
 
     def enter_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
-        """Put a client into a room.
+        """Put a client into a room; the client may be another server's on the message queue.
 
         Raises:
             NotConnectedError: no such client.
             ValueError: the room's name is another client's id.
         """
+
+        if self._member is not None and self._member.enter(sid, room, namespace or "/"):
+            return
 
         def join(socket: Socket) -> None:
             if room != socket.id and room in socket.space.adapter.everyone:
@@ -322,6 +360,8 @@ class Server:
 
     def leave_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """Take a client out of a room; nothing happens if it is not in it."""
+        if self._member is not None and self._member.leave_room(sid, room, namespace or "/"):
+            return
 
         def leave() -> None:
             space = self._spaces.get(namespace or "/")
@@ -347,6 +387,8 @@ class Server:
                 raise ValueError("a client's id is its own room: it cannot be closed")
             space.adapter.close(room)
 
+        if self._member is not None:
+            self._member.close_room(room, namespace or "/")
         if self.engine.has_loop:
             self.engine.loop.call(close)
 
@@ -357,11 +399,16 @@ class Server:
         except NotConnectedError:
             return []
 
-    def disconnect(self, sid: str, namespace: str | None = None) -> None:
+    def disconnect(
+        self, sid: str, namespace: str | None = None, ignore_queue: bool = False
+    ) -> None:
         """Make a client leave a namespace; its disconnect handler runs after what it sent.
 
         Nothing happens if it has left. Any thread; never blocks.
         """
+        if self._member is not None and not ignore_queue:
+            if self._member.disconnect(sid, namespace or "/"):
+                return
 
         def act() -> None:
             space = self._spaces.get(namespace or "/")
@@ -414,12 +461,42 @@ class Server:
 
     # -- for the layers below and beside -----------------------------------------------
 
+    @property
+    def spaces(self) -> Mapping[str, LiveNamespace]:
+        """The namespaces that clients have joined so far, by name. Owner's turn."""
+        return self._spaces
+
+    @cached_property
+    def eio(self) -> EngineView:
+        """The engine as python-socketio's programs reach for it; see `flask_sio.compat`."""
+        return import_module("flask_sio.compat").EngineView(self)  # type: ignore[no-any-return]
+
+    @cached_property
+    def manager(self) -> ManagerView:
+        """Clients and rooms as python-socketio's programs reach for them."""
+        return import_module("flask_sio.compat").ManagerView(self)  # type: ignore[no-any-return]
+
+    @property
+    def environ(self) -> LiveMapping[str, dict[str, Any]]:
+        """The environ of each connection, as python-socketio's programs reach for it."""
+        return self.eio.environs
+
     def space(self, name: str) -> LiveNamespace | None:
         """Return the namespace a client asks for, or None if nobody serves it. Owner's turn."""
         space = self._spaces.get(name)
         if space is None and self._serves(name):
             space = self._spaces[name] = LiveNamespace(name)
         return space
+
+    def drop_if_empty(self, space: LiveNamespace) -> None:
+        """Forget a namespace that nobody is in and only its clients' choice made. Owner's turn."""
+        if (
+            self.options.namespaces == "*"
+            and not space.adapter.everyone
+            and not self.handlers.knows(space.name)
+            and self._spaces.get(space.name) is space
+        ):
+            del self._spaces[space.name]
 
     def _serves(self, name: str) -> bool:
         accepted = self.options.namespaces
@@ -472,6 +549,8 @@ class Server:
         Stock clients reconnect by themselves. Returns False if some were left after
         ``timeout`` seconds. Any thread.
         """
+        if self._member is not None:
+            self._member.leave()
         return self.engine.shutdown(timeout)
 
 

@@ -110,11 +110,8 @@ class Socket:
         return self._acks.ask(whom)
 
     def take_ack(self, number: int) -> PendingCall | Callback | None:
+        """Return who waits for an answer, and wait for it no more."""
         return None if self._acks is None else self._acks.take(number)
-
-    def forget_call(self, call: PendingCall) -> None:
-        if self._acks is not None:
-            self._acks.forget(call)
 
     # -- life --------------------------------------------------------------------------
 
@@ -148,6 +145,7 @@ class Socket:
         self.start_leaving()
         self.state = "gone"
         self.space.adapter.remove(self)
+        self.client.server.drop_if_empty(self.space)
         if self.client.sockets.get(self.space.name) is self:
             del self.client.sockets[self.space.name]
 

@@ -16,12 +16,16 @@ from tests.servers.raw import ENDPOINT, Reader, http, send_request
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
+clients: list[Reader] = []
+"""Those of the running test; what a failed one has left open is closed after it."""
+
 
 class Peer(Reader):
     """A client on a WebSocket. Answers Engine.IO pings while it reads, unless it is dead."""
 
     def __init__(self, server: Any, join: str | None = "40", dead: bool = False) -> None:
         super().__init__(server.connect())
+        clients.append(self)
         self.inbox: deque[str | bytes] = deque()
         self.dead = dead
         key = base64.b64encode(os.urandom(16)).decode()
@@ -129,6 +133,7 @@ class Poller:
     def park(self) -> Reader:
         """Begin a poll; `finish` ends it."""
         reader = Reader(self.server.connect())
+        clients.append(reader)
         send_request(reader.sock, "GET", self.path)
         return reader
 

@@ -19,7 +19,8 @@ from flask_sio.options import ServerOptions
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.runtime.loop import Waiter
 from tests.live import WAIT_S, Live, Runtime, plain, serve
-from tests.raw_more import Frames, Peer, Poller
+from tests.raw_more import Frames, Peer, Poller, ask, request
+from tests.servers.raw import ENDPOINT
 
 T = TypeVar("T", bound=Peer)
 
@@ -29,6 +30,8 @@ class Desk:
 
     def __init__(self, live: Live) -> None:
         self.live = live
+        # The first request chooses the loop, whatever a test asks of the server before.
+        assert ask(live, request("GET", f"{ENDPOINT}none")).status == 400
         self.seen: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         """What handlers were given."""
         self.gone: SimpleQueue[str] = SimpleQueue()
@@ -146,21 +149,6 @@ def _serves_an_honest_client(live: Live) -> None:
     poller.leave()
 
 
-class _Binary(Encoded):
-    """A bare binary message, which no Socket.IO packet is."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__("", (data,))
-
-    @property
-    def ws(self) -> bytes:
-        return super().ws[2:]  # without the empty text frame
-
-    @property
-    def polling(self) -> tuple[str, ...]:
-        return super().polling[1:]
-
-
 class _Echo:
     """A handler of the engine that sends every message back."""
 
@@ -169,7 +157,7 @@ class _Echo:
         self._desk = desk
 
     def message(self, data: str | bytes) -> None:
-        self._connection.send(_Binary(data) if isinstance(data, bytes) else Encoded("4" + data))
+        self._connection.send(Encoded("", (data,)) if isinstance(data, bytes) else Encoded("4" + data))
 
     def closed(self, reason: Reason) -> None:
         self._desk[0].gone.put(reason)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from flask_sio.protocol.encoded import Encoded
 from tests.live import Runtime
 from tests.raw_more import Poller, request
 from tests.server.desk import Desk, engine
@@ -125,6 +126,61 @@ def test_a_post_may_hold_any_number_of_packets(desk: Desk) -> None:
     assert read == sent
     assert sizes == [16, 16, 16, 16, 16, 16, 4]
     poller.leave()
+
+
+def test_an_answer_never_holds_more_than_sixteen_packets(desk: Desk) -> None:
+    """Nor does one with a close packet: that waits for the next GET."""
+    poller = desk.poller()
+    desk.push(poller.sid, *(f"4{number}" for number in range(16)))
+    desk.engine.loop.run(desk.connection(poller.sid).close)
+    assert poller.get()[1].count(b"\x1e") == 15
+    assert poller.get() == (200, b"6\x1e1")
+    assert poller.get() == (400, SID_UNKNOWN)
+
+
+def test_sixteen_packets_and_a_close_for_a_held_get(desk: Desk) -> None:
+    """All in one turn: nothing is lost, and each answer keeps to sixteen."""
+    poller = desk.poller()
+    held = desk.held(poller)
+    connection = desk.connection(poller.sid)
+
+    def act() -> None:
+        for number in range(16):
+            connection.send(Encoded(f"4{number}"))
+        connection.close()
+
+    desk.engine.loop.call(act)
+    assert held.answer().body.count(b"\x1e") == 15
+    assert poller.get() == (200, b"6\x1e1")
+
+
+def test_a_packet_of_many_attachments_takes_several_polls(desk: Desk) -> None:
+    """In its order and without a gap; what comes behind it follows it."""
+    poller = desk.poller()
+    connection = desk.connection(poller.sid)
+    attachments = tuple(bytes([number]) for number in range(20))
+    for packet in (Encoded("4before"), Encoded("4many", attachments), Encoded("4after")):
+        desk.engine.loop.call(connection.send, packet)
+    answers = [poller.get()[1].split(b"\x1e") for _ in range(3)]
+    assert [len(packets) for packets in answers] == [1, 16, 6]
+    base64 = [b"bAA==", b"bAQ==", b"bAg==", b"bAw==", b"bBA==", b"bBQ==", b"bBg==", b"bBw=="]
+    assert answers[1][:9] == [b"4many", *base64]
+    assert answers[2] == [b"bDw==", b"bEA==", b"bEQ==", b"bEg==", b"bEw==", b"4after"]
+    poller.leave()
+
+
+def test_an_upgrade_between_the_polls_of_one_packet_goes_on_with_it(desk: Desk) -> None:
+    """The attachments no poll has taken come first over the WebSocket."""
+    poller = desk.poller()
+    attachments = tuple(bytes([number]) for number in range(20))
+    desk.engine.loop.call(desk.connection(poller.sid).send, Encoded("4many", attachments))
+    desk.push(poller.sid, "4after")
+    assert poller.get()[1].endswith(b"\x1ebDg==")
+    ws = desk.ws(poller.sid)
+    ws.send("5")
+    assert [ws.binary() for _ in range(5)] == [b"\x0f", b"\x10", b"\x11", b"\x12", b"\x13"]
+    assert ws.text() == "4after"
+    ws.leave()
 
 
 # -- sizes ---------------------------------------------------------------------------------

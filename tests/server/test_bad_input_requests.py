@@ -143,6 +143,21 @@ def test_a_failing_id_generator_refuses_the_client(runtime: Runtime) -> None:
         poller.leave()
 
 
+def test_a_full_server_says_so(runtime: Runtime) -> None:
+    """With 503 on either transport, and only until somebody leaves."""
+    with engine(runtime, max_connections=1) as desk:
+        first = desk.poller()
+        for data in (
+            request("GET", f"{ENDPOINT}polling"),
+            upgrade_request(f"{ENDPOINT}websocket"),
+        ):
+            answer = ask(desk, data)
+            assert (answer.status, answer.body) == (503, b"")
+        assert first.post(b"4x") == (200, b"ok")
+        first.leave()
+        desk.poller().leave()
+
+
 # -- plain requests of a session -----------------------------------------------------------
 
 
@@ -279,6 +294,7 @@ def test_another_websocket_version_is_refused(desk: Desk, version: str | None) -
     answer = ask(desk, data)
     assert answer.status == 400
     assert answer.headers["sec-websocket-version"] == "13"
+    assert "upgrade" not in answer.headers  # hop-by-hop: wsgiref would answer 500
 
 
 def test_an_upgrade_by_http_1_0_is_refused_with_advice(desk: Desk) -> None:

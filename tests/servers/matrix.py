@@ -68,7 +68,8 @@ SERVERS: dict[str, Spec] = {
     "pywsgi": by_serve("pywsgi", PLAIN),
     "pywsgi-geventwebsocket": by_serve("geventwebsocket", FLASK),
     "flask-run": flask_run(),
-    "flask-run-debug": flask_run("--debug"),
+    # Who edits a file while the tests run does not restart it.
+    "flask-run-debug": flask_run("--debug", "--exclude-patterns", "*"),
     "socketio-run": Spec(socketio_run),
     "runserver": Spec(
         manage_py,
