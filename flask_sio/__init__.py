@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flask_sio.adapters.queue import MessageQueue
 from flask_sio.errors import (
     BadNamespaceError,
     ConfigError,
@@ -42,6 +43,7 @@ __all__ = [
     "ConfigError",
     "ConnectionRefusedError",
     "DisconnectedError",
+    "MessageQueue",
     "Namespace",
     "NotConnectedError",
     "ProtocolError",

@@ -247,7 +247,9 @@ class EmitterCallback:
         self.function = function
 
     def __call__(self, *args: Any) -> Any:
-        return self._convention.invoke(self.socket, None, self.function, args)
+        """Run it for an answer from another server, of whose client this one knows nothing."""
+        invoke, context = self._convention.invoke, self.socket.client.context.copy()
+        return context.run(invoke, self.socket, None, self.function, args, "ack")
 
 
 class FlaskConvention:

@@ -295,7 +295,7 @@ class TestClient:
         if not far.is_anywhere and far.is_open:
             far.wait_idle(loop.call(self._begin, far.hang_up), what, self.timeout)
             ended = loop.waiter()
-            loop.run(far.stream.when_closed, ended.set)
+            loop.run(far.stream.when_closed, lambda _stream: ended.set())
             ended.wait(self.timeout)
 
     def _begin(self, feed: Callable[[], None]) -> list[MemoryStream]:

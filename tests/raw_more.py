@@ -146,6 +146,11 @@ class Frames(Peer):
         assert opcode == BINARY, (opcode, payload)
         return payload
 
+    def settle(self) -> None:
+        """Wait until the server has read all that was sent; nothing may be due before that."""
+        self.sendall(frame(PING, b"read?"))
+        assert self.frame() == (PONG, b"read?")
+
     def ends(self) -> int:
         """Read the end of the connection, which must be next; return its code."""
         try:

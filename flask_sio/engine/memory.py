@@ -73,7 +73,7 @@ class MemoryStream:
         self._far: Callable[[], Far | None] = weakref.ref(far, self._lost)
         self._decoder = websocket.Decoder(sys.maxsize, mask_required=False)
         self._receiver: Receiver | None = None
-        self._when_closed: list[Callable[[], None]] = []
+        self._when_closed: list[Callable[[Any], object]] = []
         self._is_closed = False
         self.buffered_bytes = 0
         self.buffered_packets = 0
@@ -130,7 +130,7 @@ class MemoryStream:
             self._is_closed = True
             self.when_lost, self._far = None, _nobody
             for fn in self._when_closed:
-                fn()
+                fn(self)
 
     # -- what the engine sees ----------------------------------------------------------
 
@@ -173,12 +173,14 @@ class MemoryStream:
         far = self._far()
         if far is not None:
             far.closed()
-        self.loop.soon(self.idle)  # first the server learns of it, and may have jobs to run
+        self.loop.run(
+            self.idle
+        )  # after this turn: first the server learns of it, and may have jobs to run
 
-    def when_closed(self, fn: Callable[[], None]) -> None:
+    def when_closed(self, fn: Callable[[Any], object]) -> None:
         """Call ``fn`` once the stream has ended and no user code of its client runs."""
         if self._is_closed:
-            fn()
+            fn(self)
         else:
             self._when_closed.append(fn)
 
@@ -211,7 +213,7 @@ def connect(engine: Engine, far: Far, environ: dict[str, Any], sid: str = "") ->
             connection, stream.attach, max_message_bytes=engine.options.max_http_buffer_size
         )
         engine.keep(stream)
-        stream.when_closed(lambda: engine.give_back(borrower))
+        stream.when_closed(lambda _stream: engine.give_back(borrower))
         far.attached(connection, stream)
         stream.send(engine.open_packet(connection, []).ws)
 

@@ -46,6 +46,7 @@ class Engine:
         self.cookie = EngineCookie(options.cookie)
         self.connections: dict[str, Connection] = {}
         self.streams: set[AnyStream] = set()
+        self._on_stream_closed = self.streams.discard
         self.is_draining = False
         self.max_connections = options.max_connections or _descriptors_left()
         self._accept = accept
@@ -109,7 +110,8 @@ class Engine:
         if not self._loop_lock.acquire(blocking=False):
             return  # a new one is being let in
         try:
-            if not self._borrowers and not self._is_serving and self._loop is not None:
+            is_used = self._borrowers or self._is_serving or self.is_draining
+            if self._loop is not None and not is_used:
                 self._loop.stop()
                 self._loop = None
                 atexit.unregister(self._hold_worker)
@@ -189,7 +191,7 @@ class Engine:
     def keep(self, stream: AnyStream) -> None:
         """Know a stream until its descriptor is given back, so that a drain can wait."""
         self.streams.add(stream)
-        stream.when_closed(lambda: self.streams.discard(stream))
+        stream.when_closed(self._on_stream_closed)
 
     # -- shutdown ----------------------------------------------------------------------
 
@@ -242,7 +244,8 @@ class Engine:
     def _forget_everything(self) -> None:
         """In a forked child: the clients, the loop and the locks are the parent's."""
         loop, self._loop = self._loop, None
-        streams, self.streams = self.streams, set()
+        streams = list(self.streams)
+        self.streams.clear()
         connections, self.connections = self.connections, {}
         self._loop_lock = threading.Lock()
         self._is_serving = False

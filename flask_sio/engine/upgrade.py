@@ -141,7 +141,7 @@ class Upgrade:
 
         def attach() -> None:
             websocket = self._attach(found.sock, response, found.early, owned=False)
-            websocket.stream.when_closed(closed.set)
+            websocket.stream.when_closed(lambda _stream: closed.set())
 
         loop.call(attach)
         closed.wait()

@@ -13,8 +13,9 @@ class Encoded:
     """A packet ready for any transport; shared by all recipients of a broadcast.
 
     ``text`` is the whole Engine.IO text packet, type character included (``42["a"]``), or
-    empty for what `after` leaves; ``attachments`` follow it directly, each an Engine.IO message of its own. A form is
-    rendered when first read and kept. Any thread: two that meet there render the same value.
+    empty for what `after` leaves; ``attachments`` follow it directly, each an Engine.IO
+    message of its own. A form is rendered when first read and kept. Any thread: two that
+    meet there render the same value.
     """
 
     __slots__ = ("_polling", "_ws", "attachments", "text")

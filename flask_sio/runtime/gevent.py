@@ -63,21 +63,20 @@ class _LockWaiter:
 class _Watch:
     """One libev io watcher for reading; a second one only while a write is due."""
 
-    __slots__ = ("_enter", "_fd", "_libev", "_on_writable", "_read", "_write")
+    __slots__ = ("_fd", "_loop", "_on_writable", "_read", "_write")
 
     def __init__(self, loop: GeventLoop, fd: int, on_readable: Job, on_writable: Job) -> None:
-        self._libev = loop.libev
-        self._enter = loop.enter
+        self._loop = loop
         self._fd = fd
         self._on_writable = on_writable
         self._write: Any = None
         self._read: Any = loop.libev.io(fd, _READ)
-        self._read.start(loop.enter, on_readable)
+        self._read.start(loop.entry, on_readable)
 
     def want_write(self, wanted: bool) -> None:
         if wanted and self._write is None:
-            self._write = self._libev.io(self._fd, _WRITE)
-            self._write.start(self._enter, self._on_writable)
+            self._write = self._loop.libev.io(self._fd, _WRITE)
+            self._write.start(self._loop.entry, self._on_writable)
         elif not wanted and self._write is not None:
             self._close(self._write)
             self._write = None
@@ -116,6 +115,8 @@ class GeventLoop(GeventTasks):
         self._thread = self._get_ident()
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._busy = False
+        self.entry = self.enter
+        """`enter`, bound once for all watches."""
         self._errors: list[BaseException] = []
         self._wheel = Wheel(pool.resolution_s)
         self._armed: float | None = None

@@ -48,7 +48,7 @@ class AnyStream(Protocol):
     def read_now(self) -> None: ...
     def close(self) -> None: ...
     def abort(self) -> None: ...
-    def when_closed(self, fn: Callable[[], None]) -> None: ...
+    def when_closed(self, fn: Callable[[Any], object]) -> None: ...
     def close_in_child(self) -> None: ...
 
 
@@ -81,13 +81,13 @@ class Stream:
         self._linger: Timer | None = None
         self.buffered_bytes = 0
         """Bytes accepted by `send` that the kernel has not taken yet."""
-        self._when_closed: tuple[Callable[[], None], ...] = ()
+        self._when_closed: tuple[Callable[[Any], object], ...] = ()
         self._watch: Watch | None = loop.watch(sock, self._readable, self._writable)
 
-    def when_closed(self, fn: Callable[[], None]) -> None:
-        """Call ``fn`` once the descriptor is given back, at once if it has been."""
+    def when_closed(self, fn: Callable[[Any], object]) -> None:
+        """Call ``fn(stream)`` once the descriptor is given back, at once if it has been."""
         if self._watch is None:
-            fn()
+            fn(self)
         else:
             self._when_closed = (*self._when_closed, fn)
 
@@ -233,5 +233,5 @@ class Stream:
         if receiver is not None:
             receiver.gone()
         for fn in self._when_closed:
-            fn()
+            fn(self)
         self._when_closed = ()

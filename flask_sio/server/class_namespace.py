@@ -71,9 +71,31 @@ class Namespace:
         skip_sid: str | Iterable[str] | None = None,
         namespace: str | None = None,
         callback: Callback | None = None,
+        ignore_queue: bool = False,
+        include_self: bool = True,
     ) -> None:
-        """Send an event to this namespace; see `Server.emit`."""
-        self.server.emit(event, data, to, room, skip_sid, namespace or self.namespace, callback)
+        """Send an event to this namespace; see `Server.emit`.
+
+        ``include_self=False``, with ``SocketIO.on_namespace`` only, leaves out the client whose
+        event is being handled.
+        """
+        where = namespace or self.namespace
+        if self.socketio is None:
+            if not include_self:
+                raise TypeError("include_self is for SocketIO.on_namespace(); name skip_sid=")
+            self.server.emit(event, data, to, room, skip_sid, where, callback, ignore_queue)
+            return
+        self.socketio.emit(
+            event,
+            data,
+            namespace=where,
+            to=to,
+            room=room,
+            include_self=include_self,
+            skip_sid=skip_sid,
+            callback=callback,
+            ignore_queue=ignore_queue,
+        )
 
     def send(
         self,
@@ -83,9 +105,12 @@ class Namespace:
         skip_sid: str | Iterable[str] | None = None,
         namespace: str | None = None,
         callback: Callback | None = None,
+        ignore_queue: bool = False,
+        include_self: bool = True,
     ) -> None:
-        """Send a ``message`` event to this namespace; see `Server.send`."""
-        self.emit("message", data, to, room, skip_sid, namespace, callback)
+        """Send a ``message`` event to this namespace; the rest as `emit`."""
+        where = namespace or self.namespace
+        self.emit("message", data, to, room, skip_sid, where, callback, ignore_queue, include_self)
 
     def call(
         self,
@@ -95,9 +120,11 @@ class Namespace:
         sid: str | None = None,
         namespace: str | None = None,
         timeout: float | None = 60,
+        ignore_queue: bool = False,
     ) -> Any:
         """Ask one client of this namespace; see `Server.call`."""
-        return self.server.call(event, data, to, sid, namespace or self.namespace, timeout)
+        where = namespace or self.namespace
+        return self.server.call(event, data, to, sid, where, timeout, ignore_queue)
 
     def enter_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """Put a client into a room; see `Server.enter_room`."""

@@ -82,7 +82,7 @@ class Client:
             options.max_attachments, options.max_http_buffer_size, server.codec
         )
         self._partial_bytes = 0  # of a packet whose attachments are still coming
-        self._mailbox = Mailbox(loop, server.on_slow_handler)
+        self._mailbox = Mailbox(loop, server.slow_handler_hook)
         self._left: dict[str, None] | None = None
         self._timer: Timer | None = loop.call_at(
             loop.now() + options.connect_timeout, self._expect_connect

@@ -25,27 +25,31 @@ from flask_sio.server.jobs import answer_value
 from flask_sio.server.socket import Socket
 
 if TYPE_CHECKING:
+    from flask_sio.runtime.loop import Loop
     from flask_sio.server.server import Server
 
 logger = logging.getLogger("flask_sio.server")
 
 
 class _Request:
-    """An emit whose answers come from clients of other members. Owner's turn."""
+    """An emit whose answers come from clients of other members. Owner's turn.
 
-    __slots__ = ("asked", "heard", "owed", "replies", "whom")
+    It borrows the loop, for a server that no client has reached, until all have concluded.
+    """
 
-    def __init__(self, whom: PendingCall | Callback) -> None:
-        self.whom = whom
+    __slots__ = ("asked", "call", "callback", "heard", "loop", "number", "owed", "replies")
+
+    def __init__(self, number: int, callback: Callback | None) -> None:
+        self.number = number
+        self.callback = callback
+        self.call: PendingCall | None = None
+        """What waits, where there is no callback."""
+        self.loop: Loop
         self.heard: int | None = None
         """How many members have it; None until all are told."""
         self.replies = 0
         self.asked = 0
         self.owed = 0
-
-    @property
-    def is_over(self) -> bool:
-        return self.replies == self.heard and not self.owed
 
 
 class _FarAnswer(PendingCall):
@@ -134,11 +138,12 @@ class Member:
 
     def call(self, body: sio.Body, sid: str, namespace: str, timeout: float | None) -> Any:
         """Ask a client of another member and wait for its answer; see `Server.call`."""
-        call = PendingCall(self._server.engine.loop.waiter())
         message = Message("emit", namespace, (sid,), body=body, sender=self.id)
-        number, request = self._ask(message, call)
+        request = self._ask(message, None)
+        call = request.call
+        assert call is not None
         if not call.wait(timeout):
-            self._requests.pop(number, None)
+            request.loop.run(self._end, request)
             raise TimeoutError(f"no answer within {timeout} s")
         if call.answer is not None:
             return answer_value(call.answer)
@@ -146,53 +151,64 @@ class Member:
             raise DisconnectedError("the client left before it answered")
         raise NotConnectedError(f"{sid!r} is not connected to {namespace!r}")
 
-    def _ask(self, message: Message, whom: PendingCall | Callback) -> tuple[int, _Request]:
+    def _ask(self, message: Message, callback: Callback | None) -> _Request:
         if self._queue.write_only:
             raise RuntimeError("a write-only message queue brings no answers back")
         channel = self._queue.open()
-        number = next(self._numbers)
-        request = self._requests[number] = _Request(whom)
-        heard = channel.publish(replace(message, request=number))
-        self._server.engine.loop.run(self._published, number, heard)
-        return number, request
+        request = _Request(next(self._numbers), callback)
+        request.loop = self._server.engine.start(None, request)
+        if callback is None:
+            request.call = PendingCall(request.loop.waiter())
+        self._requests[request.number] = request
+        heard = channel.publish(replace(message, request=request.number))
+        request.loop.run(self._published, request, heard)
+        return request
 
     # -- replies -----------------------------------------------------------------------
 
     def settle(self, reply: Reply) -> None:
         """Take what another member says about a request. Any thread."""
-        self._server.engine.loop.run(self._settle, reply)
-
-    def _published(self, number: int, heard: int) -> None:
-        request = self._requests.get(number)
-        if request is not None:
-            request.heard = heard
-            self._end_if_over(number, request)
-
-    def _settle(self, reply: Reply) -> None:
         request = self._requests.get(reply.request)
-        if request is None:  # the call has timed out
-            return
+        if request is not None:  # its call has not timed out
+            request.loop.run(self._settle, request, reply)
+
+    def _published(self, request: _Request, heard: int) -> None:
+        request.heard = heard
+        self._end_if_over(request)
+
+    def _settle(self, request: _Request, reply: Reply) -> None:
         if reply.asked is not None:
             request.replies += 1
             request.asked += reply.asked
             request.owed += reply.asked
+        elif reply.answer is not None and request.callback is not None:
+            request.loop.defer(self._call_back, request, reply.answer)
+            return
         else:
             request.owed -= 1
-            if reply.answer is not None:
-                self._answer(request.whom, reply.answer)
-        self._end_if_over(reply.request, request)
+            if reply.answer is not None and request.call is not None:
+                request.call.resolve(list(reply.answer))
+        self._end_if_over(request)
 
-    def _answer(self, whom: PendingCall | Callback, answer: tuple[Any, ...]) -> None:
-        if isinstance(whom, PendingCall):
-            whom.resolve(list(answer))
-        else:
-            self._server.engine.loop.defer(_call_back, whom, answer)
+    def _call_back(self, request: _Request, answer: tuple[Any, ...]) -> None:
+        """Run a callback in a context of its own. On a worker."""
+        try:
+            if request.callback is not None:
+                Context().run(request.callback, *answer)
+        except Exception:
+            logger.exception("the callback of an emit failed")
+        finally:
+            request.loop.run(self._settle, request, Reply(request.number))
 
-    def _end_if_over(self, number: int, request: _Request) -> None:
-        if request.is_over:
-            del self._requests[number]
-            if isinstance(request.whom, PendingCall):
-                request.whom.fail()  # lets the caller go, if no answer has
+    def _end_if_over(self, request: _Request) -> None:
+        if request.replies == request.heard and not request.owed:
+            self._end(request)
+
+    def _end(self, request: _Request) -> None:
+        if self._requests.pop(request.number, None) is not None:
+            if request.call is not None:
+                request.call.fail()  # lets the caller go, if no answer has
+            self._server.engine.give_back(request)
 
     # -- in ----------------------------------------------------------------------------
 
@@ -242,11 +258,3 @@ class Member:
     ) -> None:
         if message.request is not None:
             self._queue.open().reply(message.sender, Reply(message.request, asked, answer))
-
-
-def _call_back(callback: Callback, answer: tuple[Any, ...]) -> None:
-    """Run a callback in a context of its own. On a worker."""
-    try:
-        Context().run(callback, *answer)
-    except Exception:
-        logger.exception("a callback of an emit failed")

@@ -58,6 +58,8 @@ class FarEnd:
         """The data of the last CONNECT_ERROR."""
         self.unanswered: dict[tuple[str, int], str] = {}
         """Names of the events that wait for an answer, by namespace and ack id."""
+        self.is_stuck = False
+        """Whether a function has failed to answer, so that a handler may wait in vain."""
         self.functions: dict[tuple[str, str], Callable[..., Any]] = {}
         self._calls: deque[tuple[Callable[..., Any], list[Any], sio.Packet]] = deque()
         self._waiters: list[Waiter] = []
@@ -160,7 +162,9 @@ class FarEnd:
                 stream.loop.run(self.transmit, sio.encode(answer, self._codec))
         except BaseException as error:  # noqa: BLE001 # the test raises it
             stream.errors.append(error)
-            stream.loop.run(stream.wake)  # who waits may wait for this very answer
+            if packet.id is not None:
+                self.is_stuck = True
+                stream.loop.run(stream.wake)
         finally:
             stream.loop.run(self._answered, stream)
 
@@ -202,21 +206,23 @@ class FarEnd:
     # -- waiting -----------------------------------------------------------------------
 
     def wait_idle(self, streams: list[MemoryStream], what: str, timeout: float | None) -> None:
-        """Wait until nothing runs for these clients, of which this is the first. Not in a turn.
+        """Wait until nothing runs for these clients. Not in a turn.
 
         Raises:
             TimeoutError: something still runs after ``timeout`` seconds.
             BaseException: what a handler or a function has raised.
         """
-        own, loop = streams[0], streams[0].loop
+        loop = self.stream.loop
         deadline = None if timeout is None else loop.now() + timeout
-        busy = ""
-        while not own.errors:
+        while not self.is_stuck:
             waiter = loop.waiter()
-            busy = loop.call(_first_busy, streams, waiter)
-            if not busy or not _wait(waiter, deadline, loop.now()):
+            if not loop.call(_wake_when_idle, streams, waiter):
                 break
+            if not _wait(waiter, deadline, loop.now()):
+                break
+        self.is_stuck = False
         raise_errors(streams)
+        busy = loop.call(_first_busy, streams)
         if busy:
             asked = ", ".join(map(repr, self.unanswered.values()))
             hint = f"; the client has no function on() for {asked}" if asked else ""
@@ -291,14 +297,18 @@ def _wait(waiter: Waiter, deadline: float | None, now: float) -> bool:
     return bool(waiter.wait(None if deadline is None else max(0.0, deadline - now)))
 
 
-def _first_busy(streams: list[MemoryStream], waiter: Waiter) -> str:
-    """Say what still runs for any of these clients; ``waiter`` learns when it has ended."""
+def _first_busy(streams: list[MemoryStream]) -> str:
+    """Say what still runs for any of these clients; empty if nothing."""
+    return next((busy for stream in streams if (busy := stream.busy())), "")
+
+
+def _wake_when_idle(streams: list[MemoryStream], waiter: Waiter) -> bool:
+    """Set ``waiter`` when the first busy one of these clients is idle; False if none is busy."""
     for stream in streams:
-        busy = stream.busy()
-        if busy:
+        if stream.busy():
             stream.waiters.append(waiter)
-            return busy
-    return ""
+            return True
+    return False
 
 
 def raise_errors(streams: list[MemoryStream]) -> None:

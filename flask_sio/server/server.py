@@ -60,6 +60,8 @@ class Server:
         self.codec = JsonCodec() if self.options.json is None else ModuleCodec(self.options.json)
         self.engine = Engine(self.options, self._accept)
         self._endpoint = Endpoint(self.engine)
+        self.slow_handler_hook = self.on_slow_handler
+        """`on_slow_handler`, bound once for all mailboxes."""
         self._spaces: dict[str, LiveNamespace] = {}
         self.engine.on_fork = self._spaces.clear
         self.engine.has_clients = self._has_clients

@@ -57,3 +57,12 @@ def test_packets_and_size_count_the_attachments() -> None:
 def test_repr_is_short() -> None:
     """A packet in a log line does not bring its payload along."""
     assert repr(Encoded("4" * 1000, (b"x" * 1000,))) == f"<Encoded '{'4' * 40}' +1>"
+
+
+def test_what_is_left_of_a_packet_is_its_last_attachments() -> None:
+    """In both forms, and what is left can be divided again."""
+    packet = Encoded('452-["a"]', (b"1", b"2", b"3"))
+    rest = packet.after(2)
+    assert (rest.packets, rest.polling) == (2, ("bMg==", "bMw=="))
+    assert rest.ws == b"\x82\x012\x82\x013"
+    assert rest.after(1).polling == ("bMw==",)

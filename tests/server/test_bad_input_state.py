@@ -120,7 +120,7 @@ def test_events_wait_for_the_decision_and_follow_it(desk: Desk) -> None:
         ws.send(f'40/gate,{{"refuse":{str(refuse).lower()}}}')
         ws.send('42/gate,["note",1]', '42/gate,7["note",2]', f'451-/gate,["note",{ONE}]', b"3")
         gate = gates.reached()
-        desk.live.settle()
+        ws.settle()
         assert desk.seen.empty()
         gates.go_on(gate)
         if refuse:
@@ -173,6 +173,7 @@ def test_a_client_may_leave_while_it_is_decided(desk: Desk) -> None:
     ws.send("40/gate,")
     gate = gates.reached()
     ws.send("41/gate,", '42/gate,["note","late"]', "40")
+    ws.settle()
     gates.go_on(gate)
     assert ws.text().startswith('40{"sid":"')
     assert desk.seen.empty()

@@ -20,15 +20,13 @@ WAYS_OF = {
     "gevent": [*WAYS, "kill", "late kill", "timeout", "timeout at once"],
     "threading": [*WAYS, "exit of the thread"],
 }
-CASES = [
-    pytest.param((mode, fresh), how, id=f"{mode}{'-fresh' * fresh}-{how}")
-    for mode in KINDS
-    for fresh in (False, True)
-    for how in WAYS_OF[mode]
-]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(
+    scope="module",
+    params=[(mode, fresh) for mode in KINDS for fresh in (False, True)],
+    ids=["gevent", "gevent-fresh", "threading", "threading-fresh"],
+)
 def app(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
@@ -47,31 +45,27 @@ def app(
         yield running
 
 
-@pytest.mark.parametrize(("app", "how"), CASES, indirect=["app"])
-def test_what_a_handler_leaves_behind_reaches_nobody(app: Running, how: str) -> None:
+def test_what_a_handler_leaves_behind_reaches_nobody(app: Running) -> None:
     """Neither contextvars nor local values nor an uncommitted row, however it ended."""
     alice, bobs = Peer(app), [Peer(app) for _ in range(3)]
-    for number in range(5):
-        alice.send(f'42["leave","alice {how} {number}","{how}"]')
+    for how in WAYS_OF[app.name] * 3:
+        alice.send(f'42["leave","left by {how}","{how}"]')
         # No ack where the handler has failed; the next event of Alice comes after it.
         alice.send('420["look"]')
-        assert alice.text() == "430[[null,null,[],0]]"
+        assert alice.text() == "430[[null,null,[],0]]", how
         for bob in bobs:
             bob.send('420["look politely"]', '421["look"]')
         for bob in bobs:
-            assert (bob.text(), bob.text()) == ("430[[null]]", "431[[null,null,[],0]]")
+            assert (bob.text(), bob.text()) == ("430[[null]]", "431[[null,null,[],0]]"), how
     for peer in (alice, *bobs):
         peer.close()
 
 
-@pytest.mark.parametrize(
-    "app", [(mode, fresh) for mode in KINDS for fresh in (False, True)], indirect=True, ids=str
-)
 def test_workers_are_used_again_unless_asked_otherwise(
     app: Running, request: pytest.FixtureRequest
 ) -> None:
-    """Else the tests above would show nothing. ``fresh_greenlets`` gives one per event."""
-    fresh = "True" in request.node.name
+    """Else the test above would show nothing. ``fresh_greenlets`` gives one per event."""
+    fresh = "fresh" in request.node.name
     peer = Peer(app)
     peer.send('420["version"]')
     mode, *version = json.loads(peer.text()[2 + 1 :])[0]
