@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         rooms,
         send,
     )
+    from flask_sio.registration import SocketBlueprint
     from flask_sio.testing import SocketIOTestClient
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "NotConnectedError",
     "ProtocolError",
     "Server",
+    "SocketBlueprint",
     "SocketIO",
     "SocketIOError",
     "SocketIOTestClient",
@@ -71,6 +73,8 @@ _FUNCTIONS = frozenset(
 def __getattr__(name: str) -> Any:
     if name == "SocketIO":
         return import_module("flask_sio.extension").SocketIO
+    if name == "SocketBlueprint":
+        return import_module("flask_sio.registration").SocketBlueprint
     if name == "SocketIOTestClient":
         return import_module("flask_sio.testing").SocketIOTestClient
     if name in _FUNCTIONS:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["CDN_INTEGRITY", "CDN_VERSION", "NAMES", "ClientFiles", "script_tag"]
+__all__ = ["CDN_INTEGRITY", "CDN_VERSION", "NAMES", "ClientFiles", "etag_matches", "script_tag"]
 
 CDN_VERSION = "4.8.3"
 """The client version of the CDN tag."""
@@ -115,7 +115,7 @@ class ClientFiles:
             ("Cache-Control", "public, max-age=0"),
             ("X-Content-Type-Options", "nosniff"),
         ]
-        if _matches(environ.get("HTTP_IF_NONE_MATCH", ""), etag):
+        if etag_matches(environ.get("HTTP_IF_NONE_MATCH", ""), etag):
             start_response("304 Not Modified", headers)
             return []
         kind = "application/json" if name.endswith(".map") else "text/javascript"
@@ -160,7 +160,7 @@ def script_tag(path: str, prefix: str, files: ClientFiles) -> str:
     return f'<script src="{escape(source)}"></script>'
 
 
-def _matches(if_none_match: str, etag: str) -> bool:
+def etag_matches(if_none_match: str, etag: str) -> bool:
     """Tell whether the header names ``etag``, weakly (RFC 9110 §13.1.2)."""
     if if_none_match.strip() == "*":
         return True

@@ -1,9 +1,8 @@
 """What programs written for Flask-SocketIO reach for behind its documented API.
 
 ``socketio.server.eio``, ``.manager`` and ``.environ`` are live views of this server: each
-access reads what is true then, nothing is copied ahead, and what changes something goes
-through `Server`. Nothing else in the package uses this file. Any thread; a view waits for a
-turn of the loop, which under gevent is at once.
+access reads what is true then, and what changes something goes through `Server`. Nothing
+else in the package uses this file. Any thread; a view waits for a turn of the loop.
 
 python-socketio calls a connection's secret its ``eio_sid`` and hands it out here. Whoever
 has that secret *is* the client, so these views hand out another value: as opaque, the same
@@ -25,7 +24,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask_sio import ids
-from flask_sio.options import ServerOptions
+from flask_sio.options import CHECKS, ServerOptions
 from flask_sio.server.client import Client
 from flask_sio.server.socket import Socket
 
@@ -101,24 +100,8 @@ class ConnectionView:
 
     def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """Close the connection; the arguments are python-engineio's and change nothing."""
-        self._connection.engine.loop.run(self._connection.close)
-
-
-_OPTIONS = frozenset(
-    {
-        "allow_upgrades",
-        "async_handlers",
-        "compression_threshold",
-        "cookie",
-        "cors_allowed_origins",
-        "cors_credentials",
-        "http_compression",
-        "max_http_buffer_size",
-        "ping_interval",
-        "ping_timeout",
-        "transports",
-    }
-)
+        if not self.closed:
+            self._connection.engine.loop.run(self._connection.close)
 
 
 class EngineView:
@@ -136,7 +119,7 @@ class EngineView:
         self.environs: LiveMapping[str, dict[str, Any]] = LiveMapping(self._keys, self._environ)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _OPTIONS:
+        if name in CHECKS:
             return getattr(self._server.options, name)
         raise AttributeError(f"the engine has no {name!r} here")
 
@@ -150,11 +133,9 @@ class EngineView:
         engine = self._server.engine
 
         def close() -> None:
-            found = self.find(sid)
-            every = list(engine.connections.values()) if sid is None else [found]
-            for connection in every:
-                if connection is not None:
-                    connection.close()
+            found = engine.connections.values() if sid is None else [self.find(sid)]
+            for connection in [each for each in found if each is not None]:
+                connection.close()
 
         if engine.has_loop:
             engine.loop.run(close)
@@ -237,11 +218,7 @@ class ManagerView:
     def get_namespaces(self) -> Iterable[str]:
         """Return the names of the namespaces that somebody is in."""
         spaces = self._server.spaces
-        return _read(
-            self._server,
-            lambda: [name for name, space in spaces.items() if space.adapter.everyone],
-            [],
-        )
+        return _read(self._server, lambda: [n for n, s in spaces.items() if s.adapter.everyone], [])
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         """Give ``(sid, value)`` of who is in a room, in any of several, or with None of all.
@@ -380,7 +357,7 @@ class _ToLogger(logging.Handler):
         self.target = target
 
     def emit(self, record: logging.LogRecord) -> None:
-        target = getattr(self.target, "logger", self.target)  # beneath a LoggerAdapter
+        target = self.target
         if not isinstance(target, logging.Logger):
             target.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
         elif target.isEnabledFor(record.levelno):
@@ -397,34 +374,27 @@ def attach_loggers(options: ServerOptions) -> None:
     """Do what ``logger`` and ``engineio_logger`` ask for. Twice adds nothing."""
     for option, names in _LOGGERS.items():
         wanted = getattr(options, option)
-        for name in names if wanted else ():
-            _attach(logging.getLogger(name), wanted)
+        for source in map(logging.getLogger, names if wanted else ()):
+            if wanted is True:
+                _attach(source, logging.INFO, _ToStderr())
+            else:
+                _attach_logger(source, getattr(wanted, "logger", wanted))  # of a LoggerAdapter
 
 
-def _attach(source: logging.Logger, wanted: Any) -> None:
+def _attach_logger(source: logging.Logger, target: Any) -> None:
     level = logging.INFO
-    handler: logging.Handler
-    if wanted is True:
-        if any(isinstance(each, _ToStderr) for each in source.handlers):
-            return
-        handler = _ToStderr()
-    else:
-        if any(getattr(each, "target", None) is wanted for each in source.handlers):
-            return
-        target = getattr(wanted, "logger", wanted)
-        if isinstance(target, logging.Logger):
-            level = target.getEffectiveLevel()
-            if _is_ancestor(target, source):  # records go there by themselves
-                return
-        handler = _ToLogger(wanted)
-        source.propagate = False  # or the root would write what the target hands on twice
+    if isinstance(target, logging.Logger):
+        if target is logging.root or f"{source.name}.".startswith(f"{target.name}."):
+            return  # records go there by themselves
+        level = target.getEffectiveLevel()
+    _attach(source, level, _ToLogger(target))
+    source.propagate = False  # or the root would write what the target hands on twice
+
+
+def _attach(source: logging.Logger, level: int, handler: Any) -> None:
+    known = [(type(each), getattr(each, "target", None)) for each in source.handlers]
+    if (type(handler), getattr(handler, "target", None)) in known:
+        return
     if source.level == logging.NOTSET or source.level > level:
         source.setLevel(level)
     source.addHandler(handler)
-
-
-def _is_ancestor(target: logging.Logger, source: logging.Logger) -> bool:
-    each: logging.Logger | None = source
-    while each is not None and each is not target:
-        each = each.parent
-    return each is target

@@ -17,9 +17,7 @@ Rules this file holds:
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, current_app
 from flask.ctx import AppContext, RequestContext
@@ -34,49 +32,21 @@ from flask.signals import (
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-from flask_sio.server.class_namespace import Namespace
-from flask_sio.server.handlers import (
-    ANY,
-    Kind,
-    PlainConvention,
-    Registered,
-    fitting,
-    kind_of,
-)
-
 if TYPE_CHECKING:
-    from flask_sio.server.server import Server
+    from flask_sio.convention import FlaskConvention
     from flask_sio.server.socket import Socket
 
 __all__ = [
-    "EmitterCallback",
+    "AnswerContext",
     "EventContext",
-    "FlaskConvention",
-    "ManagedSession",
+    "active_app",
     "current_event",
     "current_extension",
+    "event_request_type",
+    "read_request",
 ]
 
-SESSION_KEY = "saved_session"
-"""Where the connection's environ keeps the managed session; Flask-SocketIO's name."""
-
 _UNSET: Any = object()
-
-
-class Extension(Protocol):
-    """The SocketIO object, as far as this file knows it."""
-
-    manage_session: bool
-    """Read at each event, so it may be changed at any time."""
-
-    def handle_error(
-        self, error: Exception, namespace: str, handler: Callable[..., Any], kind: Kind
-    ) -> Any:
-        """Return what an error handler makes of an exception, or raise it."""
-
-
-class ManagedSession(dict[str, Any], SessionMixin):
-    """A connection's own copy of the user's session; no cookie is ever written from it."""
 
 
 class EventAppContext(AppContext):
@@ -161,7 +131,7 @@ class EventContext(RequestContext):
     @property
     def session(self) -> SessionMixin:
         if self._session is None:
-            self._session = self.convention.open_session(self)
+            self._session = self.convention.sessions.open(self)
         self._session.accessed = True
         return self._session
 
@@ -220,222 +190,17 @@ class EventContext(RequestContext):
             if app_context is not None:
                 app_context.pop(exc)
 
-    def save_session(self) -> None:
-        """Give a session that Flask manages back to its interface, if it was changed.
-
-        There is no response that could carry a cookie, so this serves server-side sessions.
-        """
-        session = self._session
-        if session is None or isinstance(session, ManagedSession) or not session.modified:
-            return
-        interface = self.app.session_interface
-        if not interface.is_null_session(session):
-            interface.save_session(self.app, session, self.app.response_class())
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.message!r} in {self.socket.namespace!r}>"
 
 
-class EmitterCallback:
-    """A callback that runs in the context of the client whose handler emitted."""
+class AnswerContext(EventContext):
+    """The context of an ack callback: that of the client whose handler emitted."""
 
-    __slots__ = ("_convention", "function", "socket")
+    __slots__ = ("answered_by",)
 
-    def __init__(self, emitter: EventContext, function: Callable[..., Any]) -> None:
-        self._convention = emitter.convention
-        self.socket = emitter.socket
-        self.function = function
-
-    def __call__(self, *args: Any) -> Any:
-        """Run it for an answer from another server, of whose client this one knows nothing."""
-        invoke, context = self._convention.invoke, self.socket.client.context.copy()
-        return context.run(invoke, self.socket, None, self.function, args, "ack")
-
-
-class FlaskConvention:
-    """Flask-SocketIO's way to call user code: no sid, an event's context around it."""
-
-    __slots__ = ("_request_type", "app", "extension", "server")
-
-    server: Server
-    """Set by `SocketIO.init_app`, since the server is made with its convention."""
-
-    def __init__(self, app: Flask, extension: Extension) -> None:
-        self.app = app
-        self.extension = extension
-        self._request_type: type[Any] | None = None
-
-    @staticmethod
-    def adapt(
-        kind: Registered, fn: Any, any_event: bool = False, any_namespace: bool = False
-    ) -> Callable[..., Any]:
-        """Return a function for ``connect(auth)``, ``disconnect(reason)``, ``event(*args)``.
-
-        A handler may leave out the argument of the first two.
-
-        Raises:
-            TypeError: ``fn`` cannot be called so; the text names it.
-        """
-        name = getattr(fn, "__qualname__", None) or repr(fn)
-        if not callable(fn):
-            raise TypeError(f"the {kind} handler must be a function, not {name}")
-        if inspect.iscoroutinefunction(fn):
-            raise TypeError(f"the {kind} handler {name} must be a plain function, not async")
-        handler: Callable[..., Any] = fn
-        count = 1 if kind == "event" else fitting(handler, 1, 0)
-        if count is not None:
-            return handler if count else lambda _argument: handler()
-        argument = "auth" if kind == "connect" else "reason"
-        raise TypeError(f"the {kind} handler {name} must take nothing or one ({argument})")
-
-    def with_sid(
-        self, fn: Callable[..., Any], event: str | int, namespace: str
-    ) -> Callable[..., Any]:
-        """Return a handler of ours for one registered with ``socketio.server``."""
-        kind = kind_of(event)
-        return _SidFirst(_PLAIN.adapt(kind, fn, event == ANY, namespace == ANY), kind)
-
-    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Callable[..., Any] | None:
-        """Return what calls the method of an event, or a class's own `trigger_event`."""
-        if namespace.socketio is None:  # registered with socketio.server
-            fn = _PLAIN.bind(namespace, event, kind)
-            return None if fn is None else _SidFirst(fn, kind)
-        if namespace.handles_by_trigger:
-            namespace._adapt = _adapt_method
-            return _Method(namespace, event, functools.partial(_trigger, namespace, event))
-        method = namespace.method_of(event)
-        if method is None:
-            return None
-        return _Method(namespace, event, self.adapt(kind, method))
-
-    def invoke(
-        self,
-        socket: Socket,
-        event: str | None,
-        handler: Callable[..., Any],
-        args: tuple[Any, ...],
-        kind: Kind = "event",
-    ) -> Any:
-        """Run user code as an event of this socket; its exceptions pass through.
-
-        ``handler`` may be an `EmitterCallback`, which brings its own socket along.
-        """
-        if isinstance(handler, EmitterCallback):
-            socket, event, handler = handler.socket, None, handler.function
-        context = EventContext(self, socket, event, args)
-        context.open()
-        try:
-            try:
-                result = handler(*args)
-            except Exception as error:
-                result = self.extension.handle_error(error, socket.namespace, handler, kind)
-            if context._session is not None:
-                context.save_session()
-        except BaseException as error:
-            context.pop(error)
-            raise
-        context.pop()
-        return result
-
-    def new_request(self, context: EventContext) -> Request:
-        """Return a Request for one event, beside those of the connection's other events."""
-        client = context.socket.client
-        state = client.kept
-        if state is None:
-            state = client.kept = _read_request(self.app, context.socket.environ)
-        kind = self._request_type
-        if kind is None or kind.__base__ is not self.app.request_class:
-            kind = self._request_type = _event_request_type(self.app.request_class)
-        request: Any = object.__new__(kind)
-        request.__dict__ = state.copy()
-        request.sid = context.socket.id
-        request.namespace = context.socket.namespace
-        args = context.args
-        if context.message == "connect":
-            args = (context.socket.environ, *(args or (None,)))
-        request.event = {"message": context.message, "args": args}
-        return cast(Request, request)
-
-    def open_session(self, context: EventContext) -> SessionMixin:
-        """Return the connection's managed session, or the one Flask opens for this event."""
-        managed = self.extension.manage_session
-        environ = context.socket.environ
-        if managed and SESSION_KEY in environ:
-            return cast(SessionMixin, environ[SESSION_KEY])
-        interface = self.app.session_interface
-        session = interface.open_session(self.app, context.request)
-        if session is None:
-            session = interface.make_null_session(self.app)
-        if managed:
-            # setdefault: two events of one connection may come here at once.
-            session = environ.setdefault(SESSION_KEY, ManagedSession(session))
-        return session
-
-    def keep_session(self, socket: Socket) -> None:
-        """Make the managed session that is otherwise made when a handler asks for it."""
-        if self.extension.manage_session and SESSION_KEY not in socket.environ:
-            context = EventContext(self, socket, None, ())
-            context.open()
-            try:
-                self.open_session(context)
-            finally:
-                context.pop()
-
-
-_PLAIN = PlainConvention()
-
-
-class _SidFirst:
-    """A handler registered with the server itself, which takes the socket's id first."""
-
-    __slots__ = ("_fn", "_kind")
-
-    def __init__(self, fn: Callable[..., Any], kind: Kind) -> None:
-        self._fn = fn
-        self._kind = kind
-
-    def __call__(self, *args: Any) -> Any:
-        context = current_event()
-        assert context is not None
-        return _PLAIN.invoke(context.socket, None, self._fn, args, self._kind)
-
-
-class _Method:
-    """A method of a class-based namespace, which knows whose it is."""
-
-    __slots__ = ("_fn", "event", "namespace")
-
-    def __init__(self, namespace: Namespace, event: str, fn: Callable[..., Any]) -> None:
-        self.namespace = namespace
-        self.event = event
-        self._fn = fn
-
-    def __call__(self, *args: Any) -> Any:
-        return self._fn(*args)
-
-
-def _trigger(namespace: Namespace, event: str, *args: Any) -> Any:
-    """Call a class's own `trigger_event` with the socket's id first."""
-    context = current_event()
-    assert context is not None
-    if event == "connect":
-        args = (context.socket.environ, *args)
-    return namespace.trigger_event(event, context.socket.id, *args)
-
-
-def _adapt_method(event: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method as `Namespace.trigger_event` calls it: without the id and the environ."""
-    adapted = FlaskConvention.adapt(kind_of(event), method)
-    skipped = 2 if event == "connect" else 1
-    return lambda *args: adapted(*args[skipped:])
-
-
-def error_hook(handler: Callable[..., Any]) -> Callable[[Exception], Any] | None:
-    """Return the ``error`` method of the class-based namespace a handler belongs to."""
-    if not isinstance(handler, _Method):
-        return None
-    hook = getattr(handler.namespace, "error", None)
-    return hook if callable(hook) else None
+    answered_by: str
+    """The id of the client that answers, ``request.answered_by``."""
 
 
 def current_event() -> EventContext | None:
@@ -458,7 +223,13 @@ def current_extension() -> Any:
         ) from None
 
 
-def _read_request(app: Flask, environ: dict[str, Any]) -> dict[str, Any]:
+def active_app() -> Flask | None:
+    """Return the application whose context is active."""
+    context = _cv_app.get(None)
+    return None if context is None else context.app
+
+
+def read_request(app: Flask, environ: dict[str, Any]) -> dict[str, Any]:
     """Return the state every Request of this connection begins with."""
     request = app.request_class(environ)
     environ.pop("werkzeug.request", None)  # the Request holds the environ already
@@ -468,12 +239,13 @@ def _read_request(app: Flask, environ: dict[str, Any]) -> dict[str, Any]:
     return vars(request)
 
 
-def _event_request_type(base: type[Any]) -> type[Any]:
+def event_request_type(base: type[Any]) -> type[Any]:
     """Return ``base`` with places for what differs between events.
 
     Slots, because the rest of the state is replaced as a whole for each event.
     """
-    return type("EventRequest", (base,), {"__slots__": ("event", "namespace", "sid")})
+    slots = ("answered_by", "event", "namespace", "sid")
+    return type("EventRequest", (base,), {"__slots__": slots})
 
 
 def _app_teardown_due(app: Flask) -> bool:

@@ -37,6 +37,9 @@ __all__ = [
 ]
 
 
+_REJECTED = "Connection rejected by server"
+
+
 class SocketIOError(Exception):
     """Base of everything this package raises on purpose."""
 
@@ -79,20 +82,25 @@ class ConnectionRefusedError(SocketIOError):
     """Raise in a connect handler to refuse the client.
 
     ``ConnectionRefusedError()`` sends a default message, ``("text",)`` that text,
-    ``("text", data)`` the data too; more arguments make ``data`` a list. This is not
-    the builtin of the same name, which refuses as well.
+    ``("text", data)`` the data too; more arguments make ``data`` a list. A dict in the
+    text's place is data, but for its ``"message"``. This is not the builtin of the same
+    name, which refuses as well.
     """
 
     @property
     def payload(self) -> dict[str, Any]:
         """The CONNECT_ERROR data: ``{"message": str}``, with ``"data"`` where given."""
         if not self.args:
-            return {"message": "Connection rejected by server"}
-        refusal: dict[str, Any] = {"message": str(self.args[0])}
-        if len(self.args) == 2:
-            refusal["data"] = self.args[1]
-        elif len(self.args) > 2:
-            refusal["data"] = list(self.args[1:])
+            return {"message": _REJECTED}
+        first, *data = self.args
+        if isinstance(first, dict):
+            rest = dict(first)
+            first = rest.pop("message", _REJECTED)
+            if rest:  # a whole payload, or data by itself
+                data.insert(0, rest["data"] if rest.keys() == {"data"} else rest)
+        refusal: dict[str, Any] = {"message": str(first)}
+        if data:
+            refusal["data"] = data[0] if len(data) == 1 else data
         return refusal
 
 

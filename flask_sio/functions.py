@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from flask_sio.context import (
-    EmitterCallback,
-    EventContext,
-    current_event,
-    current_extension,
-)
+from flask_sio.adapters.memory import UserRoom
+from flask_sio.callables import as_sync
+from flask_sio.context import EventContext, current_event, current_extension
+from flask_sio.convention import EmitterCallback
 from flask_sio.errors import NotConnectedError
+from flask_sio.server.users import user_rooms
+from flask_sio.signals import event_emitted
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -48,11 +48,13 @@ def emit(
     skip_sid: str | Iterable[str] | None = None,
     callback: Callable[..., Any] | None = None,
     ignore_queue: bool = False,
+    user: Any = None,
 ) -> Any:
     """Send an event to the client whose event is being handled.
 
-    ``to`` (or ``room``): an id, a room, or a list, tuple or set of them instead;
-    ``broadcast=True``: everybody in the namespace, where neither is given. Without both, a
+    ``to`` (or ``room``): an id, a room, or a list, tuple or set of them instead; ``user``:
+    a user's id, also several, for all clients of that user, beside those of ``to``;
+    ``broadcast=True``: everybody in the namespace, where none is given. Without them, a
     foreign ``namespace`` means the same client's socket there. One tuple as data is several
     arguments, as are several values. ``callback`` runs in this client's context with what
     the receiver answers. Any thread.
@@ -60,9 +62,12 @@ def emit(
     Raises:
         RuntimeError: there is no event, and so no client, to speak to.
         TypeError: data that has no JSON form.
+        ValueError: a reserved event name, or a user without an id.
     """
     context = current_event()
-    targets = None if to is None and room is None else target_rooms(to, room)
+    targets = None
+    if to is not None or room is not None or user is not None:
+        targets = target_rooms(to, room, user)
     if context is None:
         if namespace is None or (targets is None and not broadcast):
             raise _no_event("emit()")
@@ -72,16 +77,15 @@ def emit(
         namespace = namespace or context.socket.namespace
         if targets is None and not broadcast:
             targets = [_own_id(context, event, namespace)]
-        if callback is not None:
-            callback = EmitterCallback(context, callback)
-    return server.emit_args(
+    return hand_on(
+        server,
         event,
         event_args(args),
-        namespace=namespace,
-        rooms=targets,
-        skip=skipped(skip_sid, include_self, namespace),
-        callback=callback,
-        ignore_queue=ignore_queue,
+        namespace,
+        targets,
+        skipped(skip_sid, include_self, namespace),
+        callback,
+        ignore_queue,
     )
 
 
@@ -96,6 +100,7 @@ def send(
     skip_sid: str | Iterable[str] | None = None,
     callback: Callable[..., Any] | None = None,
     ignore_queue: bool = False,
+    user: Any = None,
 ) -> Any:
     """Emit ``"message"``, or ``"json"`` with ``json=True``; the rest as `emit`."""
     return emit(
@@ -109,6 +114,7 @@ def send(
         skip_sid=skip_sid,
         callback=callback,
         ignore_queue=ignore_queue,
+        user=user,
     )
 
 
@@ -174,6 +180,50 @@ def disconnect(sid: str | None = None, namespace: str | None = None, silent: boo
 # What the methods of SocketIO share with these.
 
 
+def hand_on(
+    server: Server,
+    event: str,
+    args: tuple[Any, ...],
+    namespace: str,
+    rooms: list[Any] | None,
+    skip: list[str],
+    callback: Callable[..., Any] | None,
+    ignore_queue: bool,
+) -> Any:
+    """Let a server emit, and tell who listens to the signal."""
+    if callback is not None:
+        callback, context = as_sync(callback), current_event()
+        if context is not None:
+            callback = EmitterCallback(context, callback)
+    result = server.emit_args(event, args, namespace, rooms, skip, callback, ignore_queue)  # type: ignore[func-returns-value]
+    if event_emitted.receivers:
+        _send_emitted(server, event, args, namespace, rooms, skip)
+    return result
+
+
+def _send_emitted(
+    server: Server,
+    event: str,
+    args: tuple[Any, ...],
+    namespace: str,
+    rooms: list[Any] | None,
+    skip: list[str],
+) -> None:
+    app = getattr(server.convention, "app", None)
+    if app is None:  # a SocketIO that only writes to a queue
+        return
+    event_emitted.send(
+        app,
+        _async_wrapper=app.ensure_sync,
+        event=event,
+        args=args,
+        namespace=namespace,
+        to=None if rooms is None else [each for each in rooms if not isinstance(each, UserRoom)],
+        users=[each.user for each in rooms or () if isinstance(each, UserRoom)],
+        skip_sid=skip,
+    )
+
+
 def event_args(data: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return an event's arguments: one tuple stands for several, one None for none."""
     if len(data) == 1:
@@ -184,11 +234,14 @@ def event_args(data: tuple[Any, ...]) -> tuple[Any, ...]:
     return data
 
 
-def target_rooms(to: Any, room: Any = None) -> list[Any] | None:
-    """Return the rooms that ``to``, else ``room``, names; None where neither names any.
+def target_rooms(to: Any, room: Any = None, user: Any = None) -> list[Any] | None:
+    """Return the rooms that ``to``, else ``room``, and ``user`` name; None where none does.
 
-    An empty string or collection counts as not given, as it does in Flask-SocketIO.
+    An empty string or collection counts as not given, as it does in Flask-SocketIO; but no
+    user at all is nobody.
     """
+    if user is not None:
+        return [*(target_rooms(to, room) or ()), *user_rooms(user)]
     for target in (to, room):
         if target is None or target is False:
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from flask_sio.errors import ConfigError
 # Browsers hold a timer's delay in 31 bits of milliseconds; a longer one fires at once.
 _MAX_SECONDS = 2_147_483
 _MIN_SECONDS = 0.001  # one millisecond on the wire
+
+CONFIG_PREFIX = "SOCKETIO_"
+"""What the keys of options begin with in an application's configuration."""
 
 _EMPTY_ORIGINS = (
     "cors_allowed_origins=[] allows no origin at all. In Flask-SocketIO it switched the check "
@@ -80,6 +84,8 @@ class ServerOptions:
     namespaces: tuple[str, ...] | Literal["*"] | None = None
     """Namespaces accepted without a handler."""
     always_connect: bool = False
+    error_acks: bool = False
+    """Answer a failed event that asks for an ack with ``{"error": text}``; else not at all."""
     json: Any = None
     """An object with ``dumps`` and ``loads`` instead of our codec."""
     serve_client: bool = True
@@ -139,7 +145,7 @@ class ServerOptions:
                 f"{options.ping_timeout!r}: accepted is a sum up to {_MAX_SECONDS}"
             )
         if _is_empty(options.cors_allowed_origins):
-            warnings.warn(_EMPTY_ORIGINS, UserWarning, stacklevel=3)
+            _warn(_EMPTY_ORIGINS)
         return options
 
 
@@ -170,20 +176,49 @@ def _without_alias(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _unknown(name: str, also: Iterable[str]) -> TypeError:
+def from_config(
+    config: Mapping[str, Any], given: Iterable[str], also: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the options that a configuration holds as ``SOCKETIO_...``, but for those ``given``.
+
+    Raises:
+        TypeError: an option nobody knows; the text has the nearest known one.
+    """
+    known, without = {*CHECKS, *COMPAT, *also, "resource"}, set(given)
+    if without & {"path", "resource"}:
+        without |= {"path", "resource"}
+    values = {
+        key.removeprefix(CONFIG_PREFIX).lower(): value
+        for key, value in config.items()
+        if key.startswith(CONFIG_PREFIX)
+    }
+    for name in values:
+        if name not in known:
+            raise _unknown(name, also, lambda name: CONFIG_PREFIX + name.upper())
+    return {name: value for name, value in values.items() if name not in without}
+
+
+def _unknown(name: str, also: Iterable[str], spelled: Callable[[str], str] = str) -> TypeError:
     known = sorted({*CHECKS, *COMPAT, *also, "resource"})
     # camelCase is Node's spelling of the same names
     snake = "".join(f"_{char.lower()}" if char.isupper() else char for char in str(name))
     near = difflib.get_close_matches(snake, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return TypeError(f"unknown option {name!r}{hint}")
+    hint = f"; did you mean {spelled(near[0])!r}?" if near else ""
+    return TypeError(f"unknown option {spelled(name)!r}{hint}")
 
 
 def _warn_compat(name: str, value: Any) -> None:
     harmless, text = COMPAT[name]
     if not any(value is known or value == known for known in harmless):
-        # user -> SocketIO or Server -> build -> here
-        warnings.warn(f"{name}={value!r}: {text}", UserWarning, stacklevel=4)
+        _warn(f"{name}={value!r}: {text}")
+
+
+def _warn(text: str) -> None:
+    """Warn about the program's line, however many of ours have led here."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("flask_sio."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=level)
 
 
 def _is_empty(origins: Any) -> bool:
@@ -357,6 +392,7 @@ CHECKS: dict[str, Check] = {
     "disconnect_wait": Check(f"0 or {_SECONDS.accepted}", _seconds_or_zero),
     "namespaces": Check("None, '*' or a list of names that begin with '/'", _namespaces),
     "always_connect": _BOOL,
+    "error_acks": _BOOL,
     "json": Check("None or an object with dumps and loads", _or_none(_module)),
     "serve_client": _BOOL,
     "client_dir": Check("None or a directory's path", _or_none(_directory)),

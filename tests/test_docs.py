@@ -1,18 +1,32 @@
-"""The programs that the documentation shows."""
+"""The programs that the documentation shows, and what its pages say of them."""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
+import logging
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flask_sio import SocketIOTestClient, TimeoutError
+from flask_sio.options import CHECKS, COMPAT, ServerOptions
+
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
-MODULES_NEEDED = {"django_wsgi": "django"}
+DOCS = ROOT / "docs"
+EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
+MODULES_NEEDED = {"database": "sqlalchemy", "django_wsgi": "django", "login": "flask_login"}
+
+
+def pages() -> str:
+    """Return the text of all pages."""
+    return "\n".join(page.read_text() for page in sorted(DOCS.glob("*.md")))
 
 
 @pytest.mark.parametrize("program", EXAMPLES, ids=lambda program: program.stem)
@@ -37,11 +51,299 @@ def test_a_program_in_the_docs_can_be_imported(program: Path, tmp_path: Path) ->
     assert (0, "") == (done.returncode, done.stderr)
 
 
+def test_every_program_is_shown() -> None:
+    """No example lies about that no page includes."""
+    shown = set(re.findall(r"literalinclude\} examples/(\S+)", pages()))
+    assert {file.name for file in (DOCS / "examples").iterdir() if file.is_file()} == shown
+
+
 def test_the_readme_shows_a_program_that_is_tested() -> None:
     """The README's first program is the quickstart's, and shorter than 15 lines."""
     readme = (ROOT / "README.md").read_text()
     found = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
 
     assert found is not None
-    assert (ROOT / "docs" / "examples" / "chat.py").read_text() == found[1]
+    assert (DOCS / "examples" / "chat.py").read_text() == found[1]
     assert len(found[1].splitlines()) < 15
+
+
+# -- what the pages say ------------------------------------------------------------------
+
+
+def test_the_options_page_names_every_option_with_its_default() -> None:
+    """docs/options.md has the options that there are, and the defaults they have."""
+    lines = (DOCS / "options.md").read_text().splitlines()
+    cells = [line.split("|")[1:3] for line in lines if line.startswith("| `")]
+    shown = {name.strip(" `"): default.strip().replace('"', "'") for name, default in cells}
+    fields = [field for field in dataclasses.fields(ServerOptions) if field.init]
+
+    assert {*CHECKS, *COMPAT, "manage_session", "message_queue", "channel"} == shown.keys()
+    for field in fields:
+        assert shown[field.name] == f"`{field.default!r}`"
+
+
+def test_the_pages_quote_the_log_line_of_a_loop() -> None:
+    """What the migration page shows of the log is what the server writes."""
+    source = (ROOT / "flask_sio" / "server" / "server.py").read_text()
+    found = re.search(r'"event %r waits behind.*?said once\)"', source, re.DOTALL)
+    assert found is not None
+    written = re.sub(r'"\s+"', "", found[0]).strip('"') % ("stop", "start")
+    page = (DOCS / "migration.md").read_text()
+
+    assert written in re.sub(r"\s+", " ", page)
+
+
+Load = Callable[[str], Any]
+NO_ONE = {"message": "Connection rejected by server"}
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Return a function that runs a program of the docs afresh and returns its module."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(name: str) -> Any:
+        if needed := MODULES_NEEDED.get(name):
+            pytest.importorskip(needed)
+        spec = importlib.util.spec_from_file_location(name, DOCS / "examples" / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def client_of(program: Any, *args: Any, **options: Any) -> SocketIOTestClient:
+    """Return a connected test client of a program."""
+    client: SocketIOTestClient = program.socketio.test_client(program.app, *args, **options)
+    return client
+
+
+def names(client: SocketIOTestClient, namespace: str | None = None) -> list[str]:
+    """Return the names of the events a client has received."""
+    return [received["name"] for received in client.get_received(namespace)]
+
+
+def test_a_loop_holds_back_what_would_stop_it(load: Load) -> None:
+    """loop_before.py waits for ever, as the migration page says."""
+    program = load("loop_before")
+    with client_of(program, timeout=0.1) as client:
+        with pytest.raises(TimeoutError, match="'start' still runs"):
+            client.emit("start")
+        with pytest.raises(TimeoutError, match="'start' still runs"):
+            client.emit("stop")
+        assert program.running
+        program.running.clear()
+        client.timeout = 10
+
+
+@pytest.mark.parametrize("name", ["loop_concurrent", "loop_task"])
+@pytest.mark.parametrize("leave", [False, True])
+def test_a_loop_is_stopped(load: Load, name: str, leave: bool) -> None:
+    """Both ways out of it end the loop, also when the client just leaves."""
+    program = load(name)
+    client = client_of(program, timeout=0.1)
+    try:
+        client.emit("start")
+    except TimeoutError:
+        assert name == "loop_concurrent"
+    client.timeout = 10
+    client.wait_for("tick")
+    if not leave:
+        client.emit("stop")
+        assert not program.running
+    client.disconnect()
+    assert not program.running
+
+
+def test_handlers(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    """handlers.py registers, answers and sends as the page says."""
+    program = load("handlers")
+    with client_of(program) as one, client_of(program) as other:
+        assert one.emit("add", 1, 2, callback=True) == 3
+        assert one.emit("divide", 7, 2, callback=True) == [3, 1]
+        one.send("hey")
+        assert [each["args"] for each in one.get_received()] == [["hey", 3], ["hey", 3]]
+        one.emit("rename", "ann")
+        assert (names(one), names(other)) == ([], ["renamed"])
+        with caplog.at_level(logging.INFO):
+            assert one.emit("unknown", 1, callback=True) == []
+    assert "nobody handles unknown with 1 arguments" in caplog.messages
+
+
+def test_refusal(load: Load) -> None:
+    """refusal.py refuses in both ways, and greets whom it accepts."""
+    program = load("refusal")
+    stranger = client_of(program, auth={"token": "no"})
+    assert stranger.refused == {"message": "unknown token", "data": {"retry": False}}
+    old = client_of(program, auth={"token": "secret-1"}, query_string="version=1")
+    assert (old.is_connected(), old.refused) == (False, NO_ONE)
+    with client_of(program, auth={"token": "secret-1"}) as ann:
+        with client_of(program, auth={"token": "secret-2"}):
+            pass
+        assert names(ann) == ["welcome", "left"]
+
+
+def test_namespaces(load: Load) -> None:
+    """namespaces.py: a class, a namespace of one handler, and any other."""
+    program = load("namespaces")
+    with client_of(program, "/chat") as one, client_of(program, "/chat") as other:
+        assert one.emit("say", "hi", namespace="/chat", callback=True) == "delivered"
+        assert (names(one, "/chat"), names(other, "/chat")) == ([], ["said"])
+        assert "error" in one.emit("say", namespace="/chat", callback=True)
+        one.emit("kick-user", other.sid("/chat"), namespace="/chat")
+        assert (other.is_connected("/chat"), names(one, "/chat")) == (False, ["left"])
+        one.connect("/monitor")
+        one.emit("ping", namespace="/monitor")
+        assert names(one, "/monitor") == ["pong"]
+        one.connect("/any")
+        assert one.emit("where", namespace="/any", callback=True) == "/any"
+
+
+def test_calls(load: Load) -> None:
+    """calls.py asks its client, a room, and a client from a view."""
+    program = load("calls")
+    with client_of(program) as one, client_of(program) as other:
+        one.on("confirm", lambda text: text == "Call you Al?")
+        assert one.emit("rename", "Al", callback=True) == "renamed"
+        assert one.emit("rename", "Bo", callback=True) == "unchanged"
+        one.on("question", lambda text: "yes")
+        other.on("question", lambda text: ("no", "way"))
+        other.emit("vote", "?")
+        other.get_received()
+        one.emit("vote", "?")
+        votes = [each["args"] for each in one.queue if each["name"] == "vote"]
+        assert sorted(votes) == [["no", "way"], ["yes"]]
+        assert names(other) == ["question"]
+        one.on("battery", lambda: 55)
+        assert program.app.test_client().get(f"/battery/{one.sid()}").json == {"percent": 55}
+
+
+def test_errors(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    """errors.py: each namespace's handler, the default one, and a connect that fails."""
+    program = load("errors")
+    with client_of(program) as client:
+        assert client.emit("divide", 1, 0, callback=True) == {"error": "sorry"}
+        assert "divide failed" in caplog.messages
+        client.connect("/admin")
+        answer = client.emit("divide", 1, 0, namespace="/admin", callback=True)
+        assert answer == {"error": "ZeroDivisionError"}
+        client.connect("/broken")
+        assert not client.is_connected("/broken")
+
+
+def test_elsewhere(load: Load) -> None:
+    """elsewhere.py emits from a view."""
+    program = load("elsewhere")
+    with client_of(program) as client:
+        program.app.test_client().post("/say/hello")
+        assert client.wait_for("said")["args"] == ["hello"]
+
+
+def test_sessions(load: Load) -> None:
+    """sessions.py: the copy is the connection's, and what HTTP changes later is not seen."""
+    program = load("sessions")
+    http = program.app.test_client()
+    http.post("/name/Ann")
+    with client_of(program, flask_test_client=http) as client:
+        assert client.emit("count", callback=True) == ["Ann", 1]
+        http.post("/name/Bob")
+        assert client.emit("count", callback=True) == ["Ann", 2]
+        with http.session_transaction() as session:
+            assert dict(session) == {"name": "Bob"}
+    with client_of(program, flask_test_client=http) as client:
+        assert client.emit("count", callback=True) == ["Bob", 1]
+
+
+def test_login(load: Load) -> None:
+    """login.py lets in who has logged in, on two tabs, and disconnects who logs out."""
+    program = load("login")
+    http = program.app.test_client()
+    assert client_of(program, flask_test_client=http).refused == NO_ONE
+    http.post("/login/7")
+    tabs = [client_of(program, flask_test_client=http) for _ in range(2)]
+    tabs[0].send("hello")
+    assert [names(tab) for tab in tabs] == [["message"], ["message"]]
+    http.post("/logout")
+    assert [tab.is_connected() for tab in tabs] == [False, False]
+    assert client_of(program, flask_test_client=http).refused == NO_ONE
+
+
+def test_users(load: Load) -> None:
+    """users.py finds a user's clients, and refuses whom it cannot identify."""
+    program = load("users")
+    assert client_of(program).refused == {"message": "unknown token"}
+    with client_of(program, auth={"token": "secret-2"}) as bob:
+        tabs = [client_of(program, auth={"token": "secret-1"}) for _ in range(2)]
+        assert bob.emit("whisper", "ann", "psst", callback=True) == "delivered"
+        assert bob.emit("whisper", "zoe", "psst", callback=True) == "not here"
+        assert [names(tab) for tab in tabs] == [["whispered"], ["whispered"]]
+        http = program.app.test_client()
+        assert http.post("/notify/ann").json == {"clients": [tab.sid() for tab in tabs]}
+        http.post("/logout/ann")
+        assert [tab.is_connected() for tab in (*tabs, bob)] == [False, False, True]
+
+
+def test_blueprint(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    """blueprint.py checks before its handlers, and times every event."""
+    program = load("blueprint")
+    http = program.app.test_client()
+    with client_of(program, "/admin") as client, caplog.at_level(logging.INFO):
+        answer = client.emit("announce", "x", namespace="/admin", callback=True)
+        assert answer == {"error": "forbidden"}
+    with http.session_transaction() as session:
+        session["is_admin"] = True
+    with client_of(program, "/admin", flask_test_client=http) as client:
+        answer = client.emit("announce", "x", namespace="/admin", callback=True)
+        assert (answer, names(client, "/admin")) == ({"ok": True}, ["announcement"])
+    assert any(line.startswith("announce: 0.") for line in caplog.messages)
+
+
+def test_signals(load: Load) -> None:
+    """signals.py knows who is online."""
+    program = load("signals")
+    with client_of(program) as client:
+        assert program.online == {("/", client.sid())}
+    assert program.online == set()
+
+
+def test_database(load: Load) -> None:
+    """database.py writes and reads, in different handlers."""
+    program = load("database")
+    with client_of(program) as client:
+        client.emit("add", "milk")
+        assert client.emit("list", callback=True) == ["milk"]
+    program.engine.dispose()
+
+
+@pytest.mark.parametrize("name", ["survey_tests", "plain_tests"])
+def test_the_tests_in_the_docs_pass(name: str) -> None:
+    """What the docs show of pytest runs."""
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, "-c", os.devnull, "--rootdir", ".", f"{name}.py"],
+        cwd=DOCS / "examples",
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_proxy(load: Load) -> None:
+    """proxy.py believes what its proxy says of the host, in front of Socket.IO."""
+    program = load("proxy")
+    environ = {"HTTP_ORIGIN": "https://a.example", "HTTP_X_FORWARDED_HOST": "a.example"}
+    query = {"EIO": "4", "transport": "polling"}
+
+    def status(environ: dict[str, str]) -> int:
+        http = program.app.test_client()
+        return int(
+            http.get("/socket.io/", query_string=query, environ_overrides=environ).status_code
+        )
+
+    assert status(environ) == 200
+    assert status({"HTTP_ORIGIN": "https://a.example"}) == 403
+    program.socketio.shutdown()

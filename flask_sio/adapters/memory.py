@@ -7,11 +7,19 @@ Every recipient is alone in a room named by its id; that one is implicit, not st
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from flask_sio.protocol.encoded import Encoded
 
 Room = Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class UserRoom:
+    """The room of everybody who is one user. Being no text, no client can name it."""
+
+    user: str
 
 
 class Recipient(Protocol):
@@ -75,12 +83,13 @@ class MemoryAdapter:
         """Return the rooms of a recipient, its own first."""
         if recipient.id not in self.everyone:
             return []
-        return [recipient.id, *self._joined.get(recipient, ())]
+        joined = self._joined.get(recipient, ())
+        return [recipient.id, *(room for room in joined if room.__class__ is not UserRoom)]
 
     @property
     def names(self) -> list[Room]:
         """The rooms that somebody has joined; not those of each one's id."""
-        return list(self._rooms)
+        return [room for room in self._rooms if room.__class__ is not UserRoom]
 
     def members(self, room: Room) -> list[Recipient]:
         """Return who is in a room."""

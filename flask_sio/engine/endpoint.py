@@ -95,6 +95,7 @@ class Endpoint:
     def _handshake(self, request: EngineRequest, start_response: StartResponse) -> list[bytes]:
         engine, environ = self._engine, dict(request.environ)
         if engine.is_full:
+            engine.say_full()
             return self._send(request, http.unavailable(), start_response)
         sid = engine.new_sid()
         if sid is None:

@@ -150,6 +150,14 @@ class Engine:
     def is_full(self) -> bool:
         return self.is_draining or len(self.connections) >= self.max_connections
 
+    def say_full(self) -> None:
+        """Log that a client gets 503. Any thread."""
+        if not self.is_draining:
+            self.warn_once(
+                "max_connections=%d clients are here: more get 503 (said once)",
+                self.max_connections,
+            )
+
     def open(
         self, sid: str, environ: dict[str, Any], context: Context, *, polling: bool
     ) -> Connection:

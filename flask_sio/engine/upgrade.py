@@ -63,7 +63,7 @@ class Upgrade:
         try:
             found, response = self._check(environ, start_response)
             if found.can_swap:
-                swap = _prepare(found)
+                swap = self._prepare(found)
                 self._engine.loop.call(
                     lambda: self._attach(swap.commit(), response, found.early, owned=True)
                 )
@@ -80,6 +80,7 @@ class Upgrade:
         if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
             raise _Refused(Response("400 Bad Request", [("Content-Type", "text/plain")], _HTTP_1_0))
         if self._connection is None and engine.is_full:
+            engine.say_full()
             raise _Refused(http.unavailable())
         if self._connection is not None and not engine.options.allow_upgrades:
             raise _Refused(http.ws_error(3))
@@ -99,6 +100,13 @@ class Upgrade:
             headers = tuple(each for each in error.headers if each[0] != "Upgrade")
             raise _Refused(http.ws_error(3, headers)) from None
         return found, ws_handshake.response(accept, engine.cors.headers(environ))
+
+    def _prepare(self, found: takeover.Found) -> takeover.Swap:
+        try:
+            return takeover.Swap.prepare(found)
+        except OSError as error:
+            self._engine.warn_once("a WebSocket cannot be opened: %s (said once)", error)
+            raise _Refused(http.unavailable()) from None
 
     # -- the owner's turn --------------------------------------------------------------
 
@@ -145,13 +153,6 @@ class Upgrade:
 
         loop.call(attach)
         closed.wait()
-
-
-def _prepare(found: takeover.Found) -> takeover.Swap:
-    try:
-        return takeover.Swap.prepare(found)
-    except OSError:
-        raise _Refused(http.unavailable()) from None
 
 
 def _headers(environ: Mapping[str, Any]) -> dict[str, str]:

@@ -35,6 +35,7 @@ from flask_sio.runtime.loop import (
     Watch,
     original,
 )
+from flask_sio.runtime.os_thread import OSThreads
 
 T = TypeVar("T")
 Job = Callable[[], object]
@@ -115,6 +116,7 @@ class GeventLoop(GeventTasks):
         self._thread = self._get_ident()
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._busy = False
+        self._stopped = False
         self.entry = self.enter
         """`enter`, bound once for all watches."""
         self._errors: list[BaseException] = []
@@ -131,17 +133,24 @@ class GeventLoop(GeventTasks):
         self._ticker.start(self._tick)
         self._pool = _Pool(self, pool)
         self.ready = self._pool.ready
+        self._threads: OSThreads | None = None
 
     # -- turns -------------------------------------------------------------------------
 
     def run(self, fn: Callable[..., object], *args: Any) -> None:
         if self._get_ident() != self._thread:
-            self._jobs.append((fn, args))
-            self._wake.send()
+            self._hand_over(fn, *args)
         elif self._busy:
             self._jobs.append((fn, args))
         else:
             self.enter(fn, *args)
+
+    def _hand_over(self, fn: Callable[..., object], *args: Any) -> None:
+        """Ask the hub's thread for a turn; take it here if that one has stopped."""
+        self._jobs.append((fn, args))
+        self._wake.send()
+        if self._stopped:  # nobody may be there any more to be woken
+            self._drain()
 
     def enter(self, fn: Callable[..., object], *args: Any) -> None:
         """Run a turn now; what goes wrong in it is logged outside of it."""
@@ -160,6 +169,10 @@ class GeventLoop(GeventTasks):
             self._busy = True
             try:
                 fn, args = self._jobs.popleft()
+            except IndexError:  # a signal handler's turn has taken it
+                self._busy = False
+                break
+            try:
                 fn(*args)
             except Exception as error:
                 self._errors.append(error)
@@ -172,8 +185,7 @@ class GeventLoop(GeventTasks):
     def call(self, fn: Callable[..., T], *args: Any) -> T:
         if self._get_ident() != self._thread:
             ticket = Ticket(self.waiter(), fn, args)
-            self._jobs.append((ticket.settle, ()))
-            self._wake.send()
+            self._hand_over(ticket.settle)
             return ticket.result()  # type: ignore[no-any-return]
         if self._busy:  # a finaliser that reads: it cannot wait for the turn it is in
             return fn(*args)
@@ -239,6 +251,7 @@ class GeventLoop(GeventTasks):
             self.enter(fn)
 
     def stop(self) -> None:
+        self._stopped = True
         self._ticks.clear()
         self._ticker.stop()
         self._timer.stop()
@@ -263,9 +276,17 @@ class GeventLoop(GeventTasks):
     def defer(self, fn: Callable[..., object], *args: Any) -> None:
         if self._get_ident() == self._thread:
             self.libev.run_callback(self._pool.start, lambda: fn(*args))
+        elif self._stopped:
+            fn(*args)
         else:
-            self._jobs.append((self.defer, (fn, *args)))
-            self._wake.send()
+            self._hand_over(self.defer, fn, *args)
+
+    def in_thread(self, fn: Callable[..., T], *args: Any) -> T:
+        if self._get_ident() != self._thread:
+            return fn(*args)
+        if self._threads is None:
+            self._threads = OSThreads(self)
+        return self._threads.call(fn, *args)
 
     def waiter(self) -> Waiter:
         if self._get_ident() != self._thread:
@@ -308,6 +329,7 @@ class _Pool:
         self._warned = False
         self._stopped = False
         self.running = 0
+        self._first: Job | None = None
         loop.on_tick(self._trim)
         self._idle_references = self._measure_idle_references()
 
@@ -352,9 +374,11 @@ class _Pool:
                 return
             worker.switch(None)
         worker = greenlet(self._work, self._hub)
-        worker.switch(job)
+        self._first = job  # what a greenlet is started with, it holds as long as it lives
+        worker.switch()
 
-    def _work(self, job: Job | None) -> None:
+    def _work(self) -> None:
+        job, self._first = self._first, None
         while job is not None:
             try:
                 job()

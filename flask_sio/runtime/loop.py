@@ -146,6 +146,9 @@ class Loop(Tasks, Protocol):
     def defer(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` soon on a worker, where it may wait and log. Any thread."""
 
+    def in_thread(self, fn: Callable[..., T], *args: Any) -> T:
+        """Run what keeps a whole OS thread busy, where that holds up nobody else; wait for it."""
+
     def waiter(self) -> Waiter:
         """Return a waiter for the calling thread or greenlet."""
 

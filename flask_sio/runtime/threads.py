@@ -46,11 +46,14 @@ _sleep: Callable[[float], None] = original("time", "sleep")
 
 
 class _Waiter:
-    """A raw lock, acquired twice; a pool worker that waits here frees its place."""
+    """A raw lock, acquired twice; a pool worker that waits here frees its place.
+
+    Not one that waits for a turn, without ``loop``: that is short, and nobody's business.
+    """
 
     __slots__ = ("_lock", "_loop")
 
-    def __init__(self, loop: ThreadLoop) -> None:
+    def __init__(self, loop: ThreadLoop | None = None) -> None:
         self._loop = loop
         self._lock = _allocate_lock()
         self._lock.acquire()
@@ -58,6 +61,8 @@ class _Waiter:
     def wait(self, timeout: float | None = None) -> bool:
         if self._lock.acquire(False):
             return True
+        if self._loop is None:
+            return bool(self._lock.acquire())
         with self._loop.waiting():
             return bool(self._lock.acquire(True, -1 if timeout is None else max(0.0, timeout)))
 
@@ -183,7 +188,7 @@ class ThreadLoop(ThreadTasks):
     def call(self, fn: Callable[..., T], *args: Any) -> T:
         if self._is_turn():  # it cannot wait for the turn it is in
             return fn(*args)
-        ticket = Ticket(_Waiter(self), fn, args)
+        ticket = Ticket(_Waiter(), fn, args)
         self.run(ticket.settle)
         return ticket.result()  # type: ignore[no-any-return]
 
@@ -300,6 +305,9 @@ class ThreadLoop(ThreadTasks):
 
     def defer(self, fn: Callable[..., object], *args: Any) -> None:
         self.run(self._pool.start, lambda: fn(*args))
+
+    def in_thread(self, fn: Callable[..., T], *args: Any) -> T:
+        return fn(*args)  # a handler has a thread to itself
 
     def waiter(self) -> Waiter:
         return _Waiter(self)

@@ -135,6 +135,8 @@ class Client:
                 args, name = [name, *args], ANY
             job = EventJob(socket, name, handler, tuple(args), size, packet.id)
             self._put(job, socket, packet.id)
+            for added in handler.more:
+                self._put(EventJob(socket, name, added, job.args, 0, None), socket, None)
 
     def _on_ack(self, packet: sio.Packet, size: int) -> None:
         socket = self._socket(packet.namespace)
@@ -165,7 +167,7 @@ class Client:
         socket = Socket(self, space, ids.new_id(), packet.data)
         self.sockets[namespace] = socket
         space.adapter.add(socket)
-        handler = self.server.handlers.find(namespace, "connect")
+        handler = self.server.handlers.find_lifecycle(namespace, "connect")
         if self.server.options.always_connect or handler is None:
             self._accept(socket)
         if handler is not None:
@@ -249,7 +251,7 @@ class Client:
             return
         self._remember_left(socket.namespace)
         socket.start_leaving()
-        handler = self.server.handlers.find(socket.namespace, "disconnect")
+        handler = self.server.handlers.find_lifecycle(socket.namespace, "disconnect")
         is_idle = self._mailbox.is_idle
         if handler is None and is_idle:
             socket.leave()

@@ -126,6 +126,10 @@ class Member:
         """Tell the others to disconnect a client of theirs; False: it is an own one."""
         return self._pass_on(Message("disconnect", namespace, (sid,), sender=self.id), sid)
 
+    def disconnect_room(self, room: Room, namespace: str) -> None:
+        """Tell the others to disconnect everybody in a room."""
+        self._queue.open().publish(Message("disconnect", namespace, (room,), sender=self.id))
+
     def close_room(self, room: Room, namespace: str) -> None:
         """Tell the others to let everybody leave a room."""
         self._queue.open().publish(Message("leave", namespace, (room,), room=room, sender=self.id))
@@ -186,8 +190,9 @@ class Member:
             return
         else:
             request.owed -= 1
-            if reply.answer is not None and request.call is not None:
-                request.call.resolve(list(reply.answer))
+            call = request.call
+            if reply.answer is not None and call is not None and call.answer is None:
+                call.resolve(list(reply.answer))
         self._end_if_over(request)
 
     def _call_back(self, request: _Request, answer: tuple[Any, ...]) -> None:
@@ -206,8 +211,8 @@ class Member:
 
     def _end(self, request: _Request) -> None:
         if self._requests.pop(request.number, None) is not None:
-            if request.call is not None:
-                request.call.fail()  # lets the caller go, if no answer has
+            if request.call is not None and request.call.answer is None:
+                request.call.fail()
             self._server.engine.give_back(request)
 
     # -- in ----------------------------------------------------------------------------

@@ -12,10 +12,13 @@ and ``disconnect`` are no events: ``"*"`` never stands for them.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from flask_sio.protocol import sio
 
 if TYPE_CHECKING:
     from flask_sio.server.class_namespace import Namespace
@@ -25,11 +28,20 @@ Kind = Literal["connect", "event", "ack", "disconnect"]
 Registered = Literal["connect", "event", "disconnect"]
 Function = Callable[..., Any]
 
+logger = logging.getLogger("flask_sio.server")
+
 ANY = "*"
+INTERNAL_ERROR = "Internal error"
+"""What a client is told of an exception."""
+FAILED_LINE = "the handler of %.200r failed for %s in %s"
+"""What the log says of one: event, public id, namespace."""
 
 
 class Convention(Protocol):
     """How user code is called."""
+
+    options: tuple[str, ...]
+    """Names of options that the framework's extension takes itself, for hints."""
 
     def adapt(
         self, kind: Registered, fn: Function, any_event: bool = False, any_namespace: bool = False
@@ -64,6 +76,18 @@ class Convention(Protocol):
         raises passes through.
         """
 
+    def watches(self, kind: Registered) -> bool:
+        """Whether every connect or disconnect concerns it, also one without a handler."""
+
+    def announce(self, socket: Socket, kind: Registered, args: tuple[Any, ...]) -> None:
+        """Tell whoever listens that a client was accepted, or left. On a worker."""
+
+    def report(self, socket: Socket, name: str, error: Exception) -> None:
+        """Log what user code has raised and nobody handled; the second time does nothing."""
+
+    def told(self, error: Exception) -> str:
+        """Return what a client may be told of an exception."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handler:
@@ -73,6 +97,8 @@ class Handler:
     concurrent: bool = False
     any_event: bool = False
     """Whether the event's name comes first in its arguments."""
+    more: tuple[Handler, ...] = ()
+    """Those that were added to it; they run after it, and their results are nobody's."""
 
 
 class Handlers:
@@ -86,15 +112,30 @@ class Handlers:
         self._bound: dict[tuple[str, str | int], Handler | None] = {}
 
     def add(
-        self, event: str | int, fn: Function, namespace: str, concurrent: bool | None = None
+        self,
+        event: str | int,
+        fn: Function,
+        namespace: str,
+        concurrent: bool | None = None,
+        add: bool = False,
     ) -> None:
-        """Register a handler; it replaces an earlier one of the same event. Any thread."""
+        """Register a handler; it replaces, or joins, an earlier one of the same event.
+
+        Any thread.
+
+        Raises:
+            TypeError: the function cannot take what it will be given.
+            ValueError: a name that no event can have.
+        """
+        check_event(event)
         any_event = event == ANY
         adapted = self.convention.adapt(kind_of(event), fn, any_event, namespace == ANY)
         if concurrent is None:
             concurrent = self._concurrent
         handler = Handler(adapted, concurrent and kind_of(event) == "event", any_event)
-        self._events.setdefault(namespace, {})[event] = handler
+        events = self._events.setdefault(namespace, {})
+        first = events.get(event) if add else None
+        events[event] = replace(first, more=(*first.more, handler)) if first else handler
 
     def add_class(self, namespace: Namespace) -> None:
         """Register an object whose ``on_...`` methods handle a namespace. Any thread."""
@@ -109,6 +150,11 @@ class Handlers:
             if handler is not None:
                 return handler
         return self._find_wider(namespace, event, own or {})
+
+    def find_lifecycle(self, namespace: str, kind: Registered) -> Handler | None:
+        """Return what runs when a client connects or has left, or None."""
+        handler = self.find(namespace, kind)
+        return _NOTHING if handler is None and self.convention.watches(kind) else handler
 
     def _find_wider(
         self, namespace: str, event: str | int, own: dict[str | int, Handler]
@@ -142,6 +188,11 @@ class Handlers:
         return namespace in self._events or namespace in self._classes
 
     @property
+    def namespaces(self) -> set[str]:
+        """The names of the namespaces that handlers were registered for."""
+        return {*self._events, *self._classes} - {ANY}
+
+    @property
     def wait_for_any(self) -> bool:
         """Whether there are handlers for any namespace, which by themselves open none."""
         return ANY in self._events or ANY in self._classes
@@ -150,6 +201,21 @@ class Handlers:
 _MAX_BOUND = 1000
 _IGNORED = Handler(lambda *_args: None)
 """A class without a method for an event: it is acknowledged, and nothing else happens."""
+
+
+_NOTHING = Handler(lambda *_args: None)
+"""Stands for the missing handler of a connect or disconnect that the convention watches."""
+
+
+def check_event(event: str | int) -> None:
+    """Refuse a name that no event can have.
+
+    Raises:
+        TypeError: no text, and no number.
+        ValueError: reserved by the protocol; no client can send it.
+    """
+    if event != ANY and kind_of(event) == "event":
+        sio.check_name(event)
 
 
 def kind_of(event: str | int) -> Registered:
@@ -165,6 +231,8 @@ class PlainConvention:
     A handler of any event gets its name before that, one of any namespace then the name of
     that: ``fn(event, namespace, sid, *args)``.
     """
+
+    options: tuple[str, ...] = ()
 
     def adapt(
         self, kind: Registered, fn: Function, any_event: bool = False, any_namespace: bool = False
@@ -202,6 +270,18 @@ class PlainConvention:
         if handler.__class__ is _Anything:
             return handler(socket, args)
         return handler(socket.id, *args)
+
+    def watches(self, kind: Registered) -> bool:
+        return False
+
+    def announce(self, socket: Socket, kind: Registered, args: tuple[Any, ...]) -> None:
+        pass
+
+    def report(self, socket: Socket, name: str, error: Exception) -> None:
+        logger.error(FAILED_LINE, name, socket.id, socket.namespace, exc_info=error)
+
+    def told(self, error: Exception) -> str:
+        return INTERNAL_ERROR
 
 
 class _Anything:

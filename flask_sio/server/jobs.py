@@ -1,13 +1,12 @@
 """The pieces of user code that a client's mailbox runs, on a worker.
 
 Each runs in a copy of its own of the connection's base context, so that nothing it sets
-reaches another. One place, `_Job.run`, catches what user code raises.
+reaches another. What user code raises ends here, in `_Job.run`.
 """
 
 from __future__ import annotations
 
 import builtins
-import logging
 from typing import TYPE_CHECKING, Any
 
 from flask_sio.errors import ConnectionRefusedError
@@ -15,16 +14,14 @@ from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.protocol.json_codec import Codec
 from flask_sio.server.acks import Callback
-from flask_sio.server.handlers import Handler
+from flask_sio.server.handlers import INTERNAL_ERROR, Handler
 
 if TYPE_CHECKING:
     from flask_sio.server.socket import Socket
 
-logger = logging.getLogger("flask_sio.server")
-
 REJECTED = {"message": "Connection rejected by server"}
 REFUSED = {"message": "Connection refused by server"}
-FAILED = {"message": "Internal error"}
+FAILED = {"message": INTERNAL_ERROR}
 
 
 class _Job:
@@ -51,15 +48,15 @@ class _Job:
         except BaseException as error:
             if client.on_error is not None:
                 client.on_error(error)
-            elif isinstance(error, Exception):
-                logger.exception(
-                    "the handler of %r failed for %s in %s",
-                    self.name,
-                    self.socket.id,
-                    self.socket.namespace,
-                )
-            else:
+            elif not isinstance(error, Exception):
                 raise
+            if isinstance(error, Exception):
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        client = self.socket.client
+        if client.on_error is None:
+            client.server.convention.report(self.socket, self.name, error)
 
     def _run(self) -> None:
         raise NotImplementedError
@@ -93,6 +90,13 @@ class EventJob(_Job):
         if self.ack_id is not None:
             socket.client.acknowledge(socket, self.ack_id, result)
 
+    def _failed(self, error: Exception) -> None:
+        super()._failed(error)
+        client = self.socket.client
+        if self.ack_id is not None and client.server.options.error_acks:
+            told = {"error": client.server.convention.told(error)}
+            client.acknowledge(self.socket, self.ack_id, told)
+
 
 class AckJob(_Job):
     """A callback that a client's ack is for."""
@@ -125,16 +129,27 @@ class ConnectJob(_Job):
         try:
             if self.handler is None or socket.state in ("leaving", "gone"):
                 return  # the client left before its turn came
-            result = server.convention.invoke(
-                socket, "connect", self.handler.fn, self.args, "connect"
-            )
-            refusal = refusal_packet(socket.namespace, REJECTED) if result is False else None
+            refusal = self._refusal(self.handler)
         except ConnectionRefusedError as error:
             refusal = refusal_packet(socket.namespace, error.payload, server.codec)
         except builtins.ConnectionRefusedError:
             refusal = refusal_packet(socket.namespace, REFUSED)
+        except Exception as error:
+            told = {"message": server.convention.told(error)}
+            refusal = refusal_packet(socket.namespace, told)
+            raise
         finally:
             server.engine.loop.run(socket.client.decide, socket, refusal)
+        if refusal is None and socket.was_accepted is not False:
+            server.convention.announce(socket, "connect", self.args)
+
+    def _refusal(self, first: Handler) -> Encoded | None:
+        """Run the handlers until one says no; return what tells the client."""
+        invoke, socket = self.socket.client.server.convention.invoke, self.socket
+        for handler in (first, *first.more):
+            if invoke(socket, "connect", handler.fn, self.args, "connect") is False:
+                return refusal_packet(socket.namespace, REJECTED)
+        return None
 
 
 class DisconnectJob(_Job):
@@ -154,11 +169,20 @@ class DisconnectJob(_Job):
             return
         try:
             if self.handler is not None and socket.was_accepted:
-                server.convention.invoke(
-                    socket, "disconnect", self.handler.fn, self.args, "disconnect"
-                )
+                for handler in (self.handler, *self.handler.more):
+                    self._say_goodbye(handler)
+                server.convention.announce(socket, "disconnect", self.args)
         finally:
             server.engine.loop.run(socket.leave)
+
+    def _say_goodbye(self, handler: Handler) -> None:
+        convention, client = self.socket.client.server.convention, self.socket.client
+        try:
+            convention.invoke(self.socket, "disconnect", handler.fn, self.args, "disconnect")
+        except Exception as error:
+            if client.on_error is not None:
+                client.on_error(error)
+            self._failed(error)
 
 
 def ack_args(result: Any) -> list[Any]:

@@ -31,6 +31,7 @@ from flask_sio.server.handlers import Convention, Function, Handlers, PlainConve
 from flask_sio.server.jobs import answer_value
 from flask_sio.server.namespace import LiveNamespace
 from flask_sio.server.socket import Socket
+from flask_sio.server.users import Users
 
 if TYPE_CHECKING:
     from flask_sio.compat import EngineView, LiveMapping, ManagerView
@@ -54,8 +55,8 @@ class Server:
     """The constants a disconnect handler's ``reason`` is one of."""
 
     def __init__(self, *, convention: Convention | None = None, **options: Any) -> None:
-        self.options = ServerOptions.build(options)
         self.convention = convention or PlainConvention()
+        self.options = ServerOptions.build(options, self.convention.options)
         self.handlers = Handlers(self.convention, bool(self.options.async_handlers))
         self.codec = JsonCodec() if self.options.json is None else ModuleCodec(self.options.json)
         self.engine = Engine(self.options, self._accept)
@@ -63,6 +64,7 @@ class Server:
         self.slow_handler_hook = self.on_slow_handler
         """`on_slow_handler`, bound once for all mailboxes."""
         self._spaces: dict[str, LiveNamespace] = {}
+        self.users = Users(self)
         self.engine.on_fork = self._spaces.clear
         self.engine.has_clients = self._has_clients
         queue = self.options.client_manager
@@ -92,6 +94,7 @@ class Server:
         namespace: str | None = None,
         *,
         concurrent: bool | None = None,
+        add: bool = False,
     ) -> Callable[[F], F]: ...
     @overload
     def on(
@@ -101,6 +104,7 @@ class Server:
         namespace: str | None = None,
         *,
         concurrent: bool | None = None,
+        add: bool = False,
     ) -> F: ...
     def on(
         self,
@@ -109,19 +113,22 @@ class Server:
         namespace: str | None = None,
         *,
         concurrent: bool | None = None,
+        add: bool = False,
     ) -> F | Callable[[F], F]:
         """Register a handler, as a decorator or at once; it replaces an earlier one.
 
+        With ``add=True`` it runs after those there are; the first one's result is the ack.
         Events of one client run in order, one at a time; ``concurrent=True`` lets this
         one run beside the others. Any thread.
 
         Raises:
             TypeError: the function cannot take what it will be given.
+            ValueError: an event of the protocol's own.
         """
 
         def register(fn: F) -> F:
             handler = self.convention.with_sid(fn, event, namespace or "/")
-            self.handlers.add(event, handler, namespace or "/", concurrent)
+            self.handlers.add(event, handler, namespace or "/", concurrent, add)
             return fn
 
         return register if handler is None else register(handler)
@@ -420,6 +427,13 @@ class Server:
 
         if self.engine.has_loop:
             self.engine.loop.run(act)
+
+    def tell_disconnect(self, room: Room, namespace: str | None) -> None:
+        """Let the other servers of the message queue disconnect everybody in a room."""
+        if self._member is not None:
+            names = {*self._spaces, *self.handlers.namespaces}
+            for name in names if namespace is None else (namespace,):
+                self._member.disconnect_room(room, name)
 
     def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Return the WSGI environ of a client's first request; None for one who has left."""

@@ -23,6 +23,7 @@ class Socket:
     __slots__ = (
         "_acks",
         "_pending",
+        "_pending_bytes",
         "_session",
         "auth",
         "client",
@@ -46,6 +47,7 @@ class Socket:
         self.parting: DisconnectJob | None = None
         """What runs when it left before its connect handler has decided."""
         self._pending: list[Encoded] | None = None
+        self._pending_bytes = 0
         self._acks: Acks | None = None
         self._session: dict[str, Any] | None = None
 
@@ -97,7 +99,12 @@ class Socket:
             return False
         if self._pending is None:
             self._pending = []
-        if len(self._pending) >= self.client.server.options.max_outbound_packets:
+        options = self.client.server.options
+        self._pending_bytes += encoded.size
+        if (
+            self._pending_bytes > options.max_outbound_bytes
+            or len(self._pending) >= options.max_outbound_packets
+        ):
             self.client.connection.overflow()
             return False
         self._pending.append(encoded)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import flask
-import gevent
 import pytest
 from flask import Flask, current_app, g, has_request_context, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user
@@ -31,55 +30,7 @@ from flask_sio import (
     send,
 )
 from tests.flask.polling import PollingClient
-from tests.live import Runtime
-
-
-class Site:
-    """An application with Socket.IO, whose clients are made at will and leave at the end."""
-
-    def __init__(self, **options: Any) -> None:
-        self.app = Flask("site")
-        self.app.secret_key = "secret"
-        self.socketio = SocketIO(self.app, **options)
-        self.do: Callable[..., Any] = lambda *args: None
-        """What the event "do" runs, in both namespaces; its result is the ack."""
-        for namespace in ("/", "/other"):
-            self.socketio.on_event("do", lambda *args: self.do(*args), namespace)
-
-    def client(self, **kwargs: Any) -> PollingClient:
-        """Return a client that has joined no namespace yet."""
-        return PollingClient(self.app, **kwargs)
-
-    def joined(self) -> tuple[PollingClient, str]:
-        """Return a client of the default namespace, and its id."""
-        client = self.client()
-        return client, client.sid()
-
-    def run(self, client: PollingClient, fn: Callable[..., Any], *args: Any) -> Any:
-        """Run ``fn`` as a handler of the client; return the ack's arguments."""
-        self.do = fn
-        return client.ask("do", *args)
-
-    def heard(self, client: PollingClient) -> list[list[Any]]:
-        """Return the events a client was sent until now."""
-        self.run(client, lambda: None)
-        return client.events()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def hub() -> None:
-    """Have this thread's hub, which is never given back, before leaks are looked for."""
-    gevent.get_hub()
-    gevent.sleep(0)
-
-
-@pytest.fixture
-def site(runtime: Runtime) -> Iterator[Site]:
-    """One application, in turn on either runtime."""
-    site = Site(async_mode=runtime)
-    yield site
-    site.socketio.shutdown()
-
+from tests.flask.site import Site
 
 # -- registering handlers ---------------------------------------------------------------
 

@@ -157,7 +157,8 @@ class _Echo:
         self._desk = desk
 
     def message(self, data: str | bytes) -> None:
-        self._connection.send(Encoded("", (data,)) if isinstance(data, bytes) else Encoded("4" + data))
+        is_binary = isinstance(data, bytes)
+        self._connection.send(Encoded("", (data,)) if is_binary else Encoded(f"4{data}"))
 
     def closed(self, reason: Reason) -> None:
         self._desk[0].gone.put(reason)

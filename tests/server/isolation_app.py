@@ -70,12 +70,12 @@ def leave(sid: str, name: str, how: str) -> None:
     elif how == "kill":
         import gevent
 
-        gevent.kill(getcurrent(), block=False)  # type: ignore[arg-type]  # any greenlet will do
+        gevent.kill(getcurrent())  # type: ignore[arg-type]  # any greenlet will do
         gevent.sleep(60)
     elif how == "late kill":
         import gevent
 
-        gevent.kill(getcurrent(), block=False)  # type: ignore[arg-type]
+        gevent.kill(getcurrent())  # type: ignore[arg-type]
     elif how == "timeout":
         import gevent
 

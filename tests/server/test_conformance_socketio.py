@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live import Runtime
+from tests.raw_more import ask, request
 from tests.server.desk import Desk, socketio
 from tests.server.wires import WIRES, Wire
 
@@ -38,6 +39,18 @@ def joined(wire: Wire) -> Wire:
     assert re.fullmatch(r'40\{"sid":"%s"\}' % SID, str(wire.read()))  # noqa: UP031
     assert wire.read() == '42["auth",{}]'
     return wire
+
+
+def test_the_path_is_matched_by_segments(desk: Desk) -> None:
+    """With and without its last slash, and nothing that only begins like it."""
+    for path in ("/socket.io/", "/socket.io"):
+        answer = ask(desk, request("GET", f"{path}?EIO=4&transport=polling"))
+        sid = answer.body[9:29].decode()
+        assert answer.status == 200
+        data = request("POST", f"{path}?EIO=4&transport=polling&sid={sid}", body=b"1")
+        assert ask(desk, data).body == b"ok"
+    for path in ("/socket.iox/", "/SOCKET.IO/", "/"):
+        assert ask(desk, request("GET", f"{path}?EIO=4&transport=polling")).status == 404
 
 
 # -- connect -----------------------------------------------------------------------------

@@ -1,0 +1,399 @@
+"""How a Flask application's handlers are called: in an event's context, without an id first."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from flask import Flask, Request
+from flask.signals import got_request_exception
+
+from flask_sio.callables import PLAIN, Async, Bound, SidFirst, as_sync
+from flask_sio.context import (
+    AnswerContext,
+    EventContext,
+    current_event,
+    event_request_type,
+    read_request,
+)
+from flask_sio.errors import ConnectionRefusedError
+from flask_sio.hooks import Hooks, HookTable
+from flask_sio.server.class_namespace import Namespace
+from flask_sio.server.handlers import (
+    ANY,
+    FAILED_LINE,
+    INTERNAL_ERROR,
+    Kind,
+    Registered,
+    fitting,
+    kind_of,
+)
+from flask_sio.sessions import SESSION_KEY, Sessions
+from flask_sio.signals import client_connected, client_disconnected, event_received
+
+if TYPE_CHECKING:
+    from flask_sio.server.server import Server
+    from flask_sio.server.socket import Socket
+
+__all__ = ["EmitterCallback", "Extension", "FlaskConvention"]
+
+Function = Callable[..., Any]
+
+_REFUSALS = (ConnectionRefusedError, builtins.ConnectionRefusedError)
+_REPORTED = "_flask_sio_reported"
+"""Marks an exception that was logged within its event's context."""
+
+
+class Extension(Protocol):
+    """The SocketIO object, as far as this file knows it."""
+
+    manage_session: bool
+    hooks: HookTable
+    identifier: Function | None
+    """Gives the id of the user who connects, from the auth data; None is Flask-Login's user."""
+
+
+class FlaskConvention:
+    """Flask-SocketIO's way to call user code: no sid, an event's context around it."""
+
+    __slots__ = ("_hooks", "_request_type", "app", "extension", "server", "sessions")
+
+    server: Server
+    """Set by `SocketIO.init_app`, since the server is made with its convention."""
+    options: tuple[str, ...] = ("manage_session", "message_queue", "channel")
+
+    def __init__(self, app: Flask, extension: Extension) -> None:
+        self.app = app
+        self.extension = extension
+        self.sessions = Sessions(app, extension)
+        self._hooks = extension.hooks
+        self._request_type: type[Any] | None = None
+
+    # -- registration ------------------------------------------------------------------
+
+    @staticmethod
+    def adapt(
+        kind: Registered, fn: Any, any_event: bool = False, any_namespace: bool = False
+    ) -> Function:
+        """Return a function for ``connect(auth)``, ``disconnect(reason)``, ``event(*args)``.
+
+        A handler may leave out the argument of the first two, and may be ``async``.
+
+        Raises:
+            TypeError: ``fn`` cannot be called so; the text names it.
+            RuntimeError: ``fn`` is ``async`` and asgiref is missing.
+        """
+        if isinstance(fn, Bound):
+            return Bound(FlaskConvention.adapt(kind, fn.fn), fn.hooks, fn.instance)
+        name = getattr(fn, "__qualname__", None) or repr(fn)
+        if not callable(fn):
+            raise TypeError(f"the {kind} handler must be a function, not {name}")
+        handler = as_sync(fn)
+        count = 1 if kind == "event" else fitting(fn, 1, 0)
+        if count is not None:
+            return handler if count else lambda _argument: handler()
+        argument = "auth" if kind == "connect" else "reason"
+        raise TypeError(f"the {kind} handler {name} must take nothing or one ({argument})")
+
+    def with_sid(self, fn: Function, event: str | int, namespace: str) -> Function:
+        """Return a handler of ours for one registered with ``socketio.server``."""
+        kind = kind_of(event)
+        return SidFirst(PLAIN.adapt(kind, fn, event == ANY, namespace == ANY), kind)
+
+    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
+        """Return what calls the method of an event, or a class's own `trigger_event`."""
+        if namespace.socketio is None:  # registered with socketio.server
+            fn = PLAIN.bind(namespace, event, kind)
+            return None if fn is None else SidFirst(fn, kind)
+        if namespace.handles_by_trigger:
+            namespace._adapt = _adapt_method
+            return Bound(partial(_trigger, namespace, event), instance=namespace)
+        method = namespace.method_of(event)
+        return None if method is None else Bound(self.adapt(kind, method), instance=namespace)
+
+    def watches(self, kind: Registered) -> bool:
+        """Whether a connect or disconnect matters where no handler is registered for it."""
+        if kind == "connect":
+            return bool(
+                client_connected.receivers
+                or self.extension.identifier is not None
+                or hasattr(self.app, "login_manager")
+            )
+        return bool(client_disconnected.receivers)
+
+    # -- running -----------------------------------------------------------------------
+
+    def invoke(
+        self,
+        socket: Socket,
+        event: str | None,
+        handler: Function,
+        args: tuple[Any, ...],
+        kind: Kind = "event",
+    ) -> Any:
+        """Run user code as an event of this socket; what nobody handles passes through.
+
+        ``handler`` may be an `EmitterCallback`, which brings its own socket along.
+        """
+        surround: Any = False
+        if kind == "event":
+            context = EventContext(self, socket, event, args)
+            surround = self._hooks.are_there or event_received.receivers
+        elif kind == "ack":
+            context, handler = self._answer(socket, handler, args)
+        else:
+            context = EventContext(self, socket, event, args)
+            if kind == "connect":
+                handler = self._identifying(context, handler)
+        context.open()
+        try:
+            if surround:
+                result = self._surrounded(context, handler)
+            else:
+                try:
+                    result = handler(*args)
+                except Exception as error:
+                    result = self._handle(context, error, handler, kind)
+            if context._session is not None:
+                self.sessions.save(context, context._session)
+        except BaseException as error:
+            if not (kind == "connect" and isinstance(error, _REFUSALS)):
+                self._report_within(context, error, handler)
+            context.pop(error)
+            raise
+        context.pop()
+        return result
+
+    def _answer(
+        self, answering: Socket, handler: Function, args: tuple[Any, ...]
+    ) -> tuple[EventContext, Function]:
+        """Return the context of an ack callback, and the function."""
+        socket = answering
+        if isinstance(handler, EmitterCallback):
+            socket, handler = handler.socket, handler.function
+        context = AnswerContext(self, socket, None, args)
+        context.answered_by = answering.id
+        return context, handler
+
+    def _surrounded(self, context: EventContext, handler: Function) -> Any:
+        """Run a handler between the hooks of its scopes."""
+        own = handler.hooks if isinstance(handler, Bound) else None
+        scopes = self._hooks.scopes(context.socket.namespace, own)
+        unhandled: BaseException | None = None
+        try:
+            try:
+                result = self._before(context, scopes, handler)
+            except Exception as error:
+                result = self._handle(context, error, handler, "event")
+            for scope in reversed(scopes):
+                for after in reversed(scope.after):
+                    replaced = after(result)
+                    result = result if replaced is None else replaced
+            return result
+        except BaseException as error:
+            unhandled = error
+            raise
+        finally:
+            for scope in reversed(scopes):
+                for teardown in reversed(scope.teardown):
+                    try:
+                        teardown(unhandled)
+                    except Exception as error:
+                        self.report(context.socket, f"{context.message} (teardown)", error)
+
+    def _before(self, context: EventContext, scopes: list[Hooks], handler: Function) -> Any:
+        if event_received.receivers:
+            name, args = context.message, context.args
+            if name == ANY and args:
+                name, args = args[0], args[1:]
+            self._send(event_received, context.socket, event=name, args=args)
+        for scope in scopes:
+            for before in scope.before:
+                result = before()
+                if result is not None:
+                    return result
+        return handler(*context.args)
+
+    def announce(self, socket: Socket, kind: Registered, args: tuple[Any, ...]) -> None:
+        """Send the signal of a client that was accepted, or has left."""
+        signal = client_connected if kind == "connect" else client_disconnected
+        if not signal.receivers:
+            return
+        context = EventContext(self, socket, kind, args)
+        details = {} if kind == "connect" else {"reason": args[0]}
+        context.open()
+        try:
+            self._send(signal, socket, **details)
+        except BaseException as error:
+            context.pop(error)
+            raise
+        context.pop()
+
+    def _send(self, signal: Any, socket: Socket, **details: Any) -> None:
+        details.update(sid=socket.id, namespace=socket.namespace)
+        signal.send(self.app, _async_wrapper=self.app.ensure_sync, **details)
+
+    # -- users -------------------------------------------------------------------------
+
+    def _identifying(self, context: EventContext, handler: Function) -> Function:
+        """Return a connect handler that also says whose the client is, unless it refuses."""
+
+        def connect(auth: Any) -> Any:
+            result = handler(auth)
+            if result is not False:
+                identify = self.extension.identifier or self._flask_login_user
+                user = identify(auth)
+                if user is not None:
+                    self.server.users.claim(context.socket, user)
+            return result
+
+        if isinstance(handler, Bound):
+            return Bound(connect, handler.hooks, handler.instance)
+        return connect
+
+    def _flask_login_user(self, auth: Any) -> Any:
+        if not hasattr(self.app, "login_manager"):
+            return None
+        from flask_login import current_user
+
+        return current_user if current_user.is_authenticated else None
+
+    # -- exceptions --------------------------------------------------------------------
+
+    def _handle(
+        self, context: EventContext, error: Exception, handler: Function, kind: Kind
+    ) -> Any:
+        """Return what the error handlers make of an exception; raise what they leave.
+
+        The nearest handler of its class comes first, then the ``error`` method of the
+        handler's own class. A refusal by `ConnectionRefusedError` is for the latter only.
+        """
+        bound = handler if isinstance(handler, Bound) else None
+        found = None
+        if not isinstance(error, ConnectionRefusedError):
+            own = None if bound is None else bound.hooks
+            found = self._hooks.error_handler(error, context.socket.namespace, own)
+        method = None if bound is None else getattr(bound.instance, "error", None)
+        raised = error
+        for handle in (found, method):
+            if not callable(handle):
+                continue
+            try:
+                result = handle(raised)
+            except Exception as another:
+                raised = another
+                continue
+            if kind != "connect":
+                return result
+            if isinstance(error, ConnectionRefusedError) and result is not True:
+                raise error
+            return result is True
+        raise raised
+
+    def _report_within(self, context: EventContext, error: BaseException, handler: Any) -> None:
+        """Log an exception while its context is still there, as Flask does."""
+        socket = context.socket
+        if not isinstance(error, Exception) or socket.client.on_error is not None:
+            return
+        if got_request_exception.receivers:
+            app = self.app
+            got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
+        if isinstance(error, TypeError) and _is_of_the_call(error, handler, context.args):
+            self.app.logger.warning(
+                "the handler of %.200r takes no %d arguments, which %s in %s has sent",
+                context.message,
+                len(context.args),
+                socket.id,
+                socket.namespace,
+            )
+        else:
+            self.report(socket, context.message or "ack", error)
+        error.__dict__[_REPORTED] = True
+
+    def report(self, socket: Socket, name: str, error: Exception) -> None:
+        """Log what nobody handled through ``app.logger``, unless that was done within."""
+        if not error.__dict__.pop(_REPORTED, False):
+            line = (name, socket.id, socket.namespace)
+            self.app.logger.error(FAILED_LINE, *line, exc_info=error)
+
+    def told(self, error: Exception) -> str:
+        """Return what a client is told of an exception: details in debug mode only."""
+        return f"{type(error).__name__}: {error}" if self.app.debug else INTERNAL_ERROR
+
+    # -- what contexts are made of -----------------------------------------------------
+
+    def new_request(self, context: EventContext) -> Request:
+        """Return a Request for one event, beside those of the connection's other events."""
+        client = context.socket.client
+        state = client.kept
+        if state is None:
+            state = client.kept = read_request(self.app, context.socket.environ)
+        kind = self._request_type
+        if kind is None or kind.__base__ is not self.app.request_class:
+            kind = self._request_type = event_request_type(self.app.request_class)
+        request: Any = object.__new__(kind)
+        request.__dict__ = state.copy()
+        request.sid = context.socket.id
+        request.namespace = context.socket.namespace
+        request.answered_by = getattr(context, "answered_by", None)
+        args = context.args
+        if context.message == "connect":
+            args = (context.socket.environ, *(args or (None,)))
+        request.event = {"message": context.message, "args": args}
+        return cast(Request, request)
+
+    def keep_session(self, socket: Socket) -> None:
+        """Make the managed session that is otherwise made when a handler asks for it."""
+        if self.extension.manage_session and SESSION_KEY not in socket.environ:
+            context = EventContext(self, socket, None, ())
+            context.open()
+            try:
+                self.sessions.open(context)
+            finally:
+                context.pop()
+
+
+class EmitterCallback:
+    """A callback that runs in the context of the client whose handler emitted."""
+
+    __slots__ = ("_convention", "function", "socket")
+
+    def __init__(self, emitter: EventContext, function: Function) -> None:
+        self._convention = emitter.convention
+        self.socket = emitter.socket
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        """Run it for an answer from another server, of whose client this one knows nothing."""
+        invoke, context = self._convention.invoke, self.socket.client.context.copy()
+        return context.run(invoke, self.socket, None, self.function, args, "ack")
+
+
+def _is_of_the_call(error: TypeError, handler: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a handler was not even entered, because it cannot take what was sent."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None or not frame.tb_frame.f_globals.get("__name__", "").startswith("flask_sio."):
+        return False
+    while isinstance(handler, (Bound, Async)):
+        handler = handler.fn
+    return fitting(handler, len(args), len(args)) is None
+
+
+def _trigger(namespace: Namespace, event: str, *args: Any) -> Any:
+    """Call a class's own `trigger_event` with the socket's id first."""
+    context = current_event()
+    assert context is not None
+    if event == "connect":
+        args = (context.socket.environ, *args)
+    return as_sync(namespace.trigger_event)(event, context.socket.id, *args)
+
+
+def _adapt_method(event: str, method: Function) -> Function:
+    """Return a method as `Namespace.trigger_event` calls it: without the id and the environ."""
+    adapted = FlaskConvention.adapt(kind_of(event), method)
+    skipped = 2 if event == "connect" else 1
+    return lambda *args: adapted(*args[skipped:])

@@ -1,0 +1,157 @@
+"""What an extension says to clients without any context, and to users."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from flask_sio.convention import FlaskConvention
+from flask_sio.functions import event_args, hand_on, skipped, target_rooms
+from flask_sio.mounting import Mounted
+
+__all__ = ["Emitter"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Emitter(Mounted):
+    """What speaks to the clients of its applications, and knows their users."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.identifier: Callable[[Any], Any] | None = None
+
+    def emit(
+        self,
+        event: str,
+        *args: Any,
+        namespace: str | None = None,
+        to: Any = None,
+        room: Any = None,
+        include_self: bool = True,
+        skip_sid: str | Iterable[str] | None = None,
+        callback: Callable[..., Any] | None = None,
+        broadcast: bool | None = None,
+        ignore_queue: bool = False,
+        user: Any = None,
+    ) -> Any:
+        """Send an event to everybody in the namespace, ``"/"`` by default, or to ``to``.
+
+        Needs no context. ``to`` (or ``room``): an id, a room, or a list, tuple or set of
+        them. ``user``: a user's id, also several, for all clients of that user, beside those
+        of ``to``. One tuple as data is several arguments, as are several values. Any thread.
+
+        Raises:
+            TypeError: data that has no JSON form.
+            ValueError: a reserved event name, or a user without an id.
+            RuntimeError: ``include_self=False`` outside of an event.
+        """
+        if broadcast is not None:
+            warnings.warn(
+                "socketio.emit() goes to everybody by itself; leave out broadcast=",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        namespace = namespace or "/"
+        return hand_on(
+            self._require(),
+            event,
+            event_args(args),
+            namespace,
+            target_rooms(to, room, user),
+            skipped(skip_sid, include_self, namespace),
+            callback,
+            ignore_queue,
+        )
+
+    def send(
+        self,
+        data: Any,
+        json: bool = False,
+        namespace: str | None = None,
+        to: Any = None,
+        callback: Callable[..., Any] | None = None,
+        include_self: bool = True,
+        skip_sid: str | Iterable[str] | None = None,
+        *,
+        room: Any = None,
+        broadcast: bool | None = None,
+        ignore_queue: bool = False,
+        user: Any = None,
+    ) -> Any:
+        """Emit ``"message"``, or ``"json"`` with ``json=True``; the rest as `emit`."""
+        return self.emit(
+            "json" if json else "message",
+            data,
+            namespace=namespace,
+            to=to,
+            room=room,
+            include_self=include_self,
+            skip_sid=skip_sid,
+            callback=callback,
+            broadcast=broadcast,
+            ignore_queue=ignore_queue,
+            user=user,
+        )
+
+    def call(
+        self,
+        event: str,
+        *args: Any,
+        namespace: str | None = None,
+        to: str | None = None,
+        timeout: float | None = 60,
+        ignore_queue: bool = False,
+    ) -> Any:
+        """Emit to the client ``to`` and wait for its answer: None, a value, or a tuple.
+
+        Raises:
+            ValueError: no client is named.
+            TimeoutError: no answer within ``timeout`` seconds.
+            DisconnectedError: the client left before it answered.
+        """
+        if not to:
+            raise ValueError("Cannot use call() to broadcast.")
+        server = self._require()
+        return server.call_args(
+            event, event_args(args), to, namespace or "/", timeout, ignore_queue
+        )
+
+    def close_room(self, room: Any, namespace: str | None = None) -> None:
+        """Take everybody out of a room."""
+        self._require().close_room(room, namespace=namespace or "/")
+
+    # -- users -------------------------------------------------------------------------
+
+    def identify(self, fn: F) -> F:
+        """Let the decorated function tell whose a client is, instead of Flask-Login.
+
+        It runs in the context of each connect, after its handler, takes nothing or the
+        client's auth data, and returns the user's id, the user, or None. What it raises
+        refuses the client.
+
+        Raises:
+            TypeError: the function cannot be called so.
+        """
+        self.identifier = FlaskConvention.adapt("connect", fn)
+        return fn
+
+    def is_online(self, user: Any, namespace: str = "/") -> bool:
+        """Whether a user has a client in the namespace.
+
+        A client counts from its acceptance until it leaves; so its own connect and
+        disconnect handlers learn of the user's other clients. Of this process only.
+        """
+        return bool(self.sids_of(user, namespace))
+
+    def sids_of(self, user: Any, namespace: str = "/") -> list[str]:
+        """Return the ids of a user's clients in the namespace; of this process only."""
+        return self._require().users.sids(user, namespace)
+
+    def disconnect_user(self, user: Any, namespace: str | None = None) -> None:
+        """Disconnect all clients of a user, in all namespaces or in one. Any thread.
+
+        Call it when the user logs out: open connections know nothing of that.
+        """
+        self._require().users.disconnect(user, namespace)

@@ -1,0 +1,245 @@
+"""Registering handlers, hooks and error handlers, on the extension or on a blueprint."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from werkzeug.exceptions import default_exceptions
+
+from flask_sio.callables import Bound, as_sync
+from flask_sio.convention import FlaskConvention
+from flask_sio.errors import ConnectionRefusedError
+from flask_sio.hooks import Hooks, When
+from flask_sio.server.handlers import check_event, fitting, kind_of
+
+if TYPE_CHECKING:
+    from flask_sio.server.server import Server
+
+__all__ = ["Registrar", "Registration", "SocketBlueprint"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A handler and what it was registered for."""
+
+    event: str
+    handler: Callable[..., Any]
+    namespace: str | None
+    """None is the default, which a blueprint learns when it is registered."""
+    concurrent: bool | None = None
+    add: bool = False
+
+    def enter(self, server: Server, namespace: str = "/", hooks: Hooks | None = None) -> None:
+        """Register the handler with a server, in its own namespace or else in ``namespace``."""
+        handler = self.handler if hooks is None else Bound(self.handler, hooks)
+        where = self.namespace or namespace
+        server.handlers.add(self.event, handler, where, self.concurrent, self.add)
+
+
+class Registrar:
+    """What the extension and its blueprints register alike."""
+
+    # -- what differs ------------------------------------------------------------------
+
+    def _register(self, registration: Registration) -> None:
+        raise NotImplementedError
+
+    def _hooks_of(self, namespace: str | None) -> Hooks:
+        """Return the scope that a hook of ``namespace`` belongs to."""
+        raise NotImplementedError
+
+    def _hooks_changed(self) -> None:
+        raise NotImplementedError
+
+    # -- handlers ----------------------------------------------------------------------
+
+    def on(
+        self,
+        message: str,
+        namespace: str | None = None,
+        *,
+        concurrent: bool | None = None,
+        add: bool = False,
+    ) -> Callable[[F], F]:
+        """Register the decorated function, which stays as it is, for an event.
+
+        ``connect`` handlers take nothing or the client's auth data, ``disconnect`` handlers
+        nothing or the reason, others what the client sent; any may be ``async``. A later
+        handler replaces an earlier one, or with ``add=True`` runs after it, and the first
+        one's result is the ack. Events of one client run in order; ``concurrent=True`` lets
+        this one run beside the others.
+
+        Raises:
+            TypeError: the function cannot be called so.
+            ValueError: an event of the protocol's own, which no client can send.
+            RuntimeError: an ``async`` function, but asgiref is missing.
+        """
+
+        def register(handler: F) -> F:
+            self.on_event(message, handler, namespace, concurrent=concurrent, add=add)
+            return handler
+
+        return register
+
+    def on_event(
+        self,
+        message: str,
+        handler: Callable[..., Any],
+        namespace: str | None = None,
+        *,
+        concurrent: bool | None = None,
+        add: bool = False,
+    ) -> None:
+        """Register a function for an event, as `on` does."""
+        check_event(message)
+        # A wrong handler fails here, with or without a server.
+        FlaskConvention.adapt(kind_of(message), handler)
+        self._register(Registration(message, handler, namespace, concurrent, add))
+
+    @overload
+    def event(self, namespace: F, /) -> F: ...
+    @overload
+    def event(
+        self, namespace: str | None = None, *, concurrent: bool | None = None, add: bool = False
+    ) -> Callable[[F], F]: ...
+    def event(
+        self, namespace: Any = None, *, concurrent: bool | None = None, add: bool = False
+    ) -> Any:
+        """Register a function by its name: ``@socketio.event``, ``@socketio.event("/chat")``."""
+        if callable(namespace):
+            return self.on(namespace.__name__)(namespace)
+
+        def register(handler: F) -> F:
+            return self.on(handler.__name__, namespace, concurrent=concurrent, add=add)(handler)
+
+        return register
+
+    # -- exceptions --------------------------------------------------------------------
+
+    def errorhandler(
+        self, error: type[Exception] | int, namespace: str | None = None
+    ) -> Callable[[F], F]:
+        """Register the decorated function for exceptions of a class, or of an HTTP status.
+
+        It is called with the exception, in the event's context; what it returns becomes the
+        ack. The nearest class wins; a blueprint's handlers come before the namespace's, those
+        before the others, and all before `SocketIO.on_error`. After an exception in a connect
+        handler the client is refused, unless it returns True.
+
+        Raises:
+            TypeError: no class of exceptions; or a function that does not take one.
+        """
+        kind: Any = default_exceptions.get(error) if isinstance(error, int) else error
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise TypeError(f"errorhandler() is for a class of exceptions, not {error!r}")
+        if issubclass(kind, ConnectionRefusedError):
+            raise TypeError("a refusal is what the client is told: no handler sees it")
+
+        def register(handler: F) -> F:
+            self._hooks_of(namespace).errors[kind] = _checked(handler, 1, "an error handler")
+            return handler
+
+        return register
+
+    # -- hooks -------------------------------------------------------------------------
+
+    @overload
+    def before_event(self, namespace: F, /) -> F: ...
+    @overload
+    def before_event(self, namespace: str | None = None) -> Callable[[F], F]: ...
+    def before_event(self, namespace: Any = None) -> Any:
+        """Run a function before each event, of one namespace if one is named.
+
+        It takes nothing; ``request.event`` has the event. What it returns, but None, becomes
+        the ack, and the handler does not run; what it raises goes to the error handlers.
+        Hooks are for events only, not for connect, disconnect and callbacks.
+        """
+        return self._hook("before", namespace)
+
+    @overload
+    def after_event(self, namespace: F, /) -> F: ...
+    @overload
+    def after_event(self, namespace: str | None = None) -> Callable[[F], F]: ...
+    def after_event(self, namespace: Any = None) -> Any:
+        """Run a function on each event's result, of one namespace if one is named.
+
+        What it returns, but None, replaces the result; ``()`` is the empty ack. It does not
+        run after an exception that nobody handled.
+        """
+        return self._hook("after", namespace)
+
+    @overload
+    def teardown_event(self, namespace: F, /) -> F: ...
+    @overload
+    def teardown_event(self, namespace: str | None = None) -> Callable[[F], F]: ...
+    def teardown_event(self, namespace: Any = None) -> Any:
+        """Run a function at the end of each event, whatever has happened.
+
+        It takes the exception that nobody handled, or None. What it raises is logged.
+        """
+        return self._hook("teardown", namespace)
+
+    def _hook(self, when: When, namespace: Any) -> Any:
+        def register(fn: F, where: str | None = None) -> F:
+            hook = _checked(fn, 0 if when == "before" else 1, f"{when}_event")
+            self._hooks_of(where).add(when, hook)
+            self._hooks_changed()
+            return fn
+
+        return register(namespace) if callable(namespace) else lambda fn: register(fn, namespace)
+
+
+class SocketBlueprint(Registrar):
+    """Handlers, hooks and error handlers of one part of a program, registered together.
+
+    `SocketIO.register_blueprint` puts them into an application. Hooks and error handlers
+    are for the blueprint's own handlers. What is registered later counts too.
+    """
+
+    def __init__(self, name: str, namespace: str | None = None) -> None:
+        self.name = name
+        self.namespace = namespace
+        """Where its handlers are for; a handler, or its registration, may name another."""
+        self.handlers: list[Registration] = []
+        self.hooks = Hooks()
+        self._users: weakref.WeakSet[Any] = weakref.WeakSet()
+        """The extensions it is registered with."""
+
+    def registered(self, extension: Any) -> None:
+        """Tell an extension of what is registered from now on."""
+        self._users.add(extension)
+
+    def _register(self, registration: Registration) -> None:
+        self.handlers.append(registration)
+        for extension in list(self._users):
+            extension.blueprint_grew(self, registration)
+
+    def _hooks_of(self, namespace: str | None) -> Hooks:
+        if namespace is not None:
+            raise TypeError("a blueprint's hooks are for its own handlers: name no namespace")
+        return self.hooks
+
+    def _hooks_changed(self) -> None:
+        for extension in list(self._users):
+            extension.hooks.look()
+
+    def __repr__(self) -> str:
+        return f"<SocketBlueprint {self.name!r}>"
+
+
+def _checked(fn: Any, count: int, what: str) -> Callable[..., Any]:
+    """Return what calls a hook.
+
+    Raises:
+        TypeError: it cannot be called with ``count`` arguments.
+    """
+    if not callable(fn) or fitting(fn, count, count) is None:
+        name = getattr(fn, "__qualname__", repr(fn))
+        takes_what = "nothing" if count == 0 else "one argument"
+        raise TypeError(f"{what} needs a function that takes {takes_what}; {name} does not")
+    return as_sync(fn)

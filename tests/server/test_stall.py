@@ -1,0 +1,188 @@
+"""A server that was held up disconnects nobody who was alive, and still drops the dead."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from flask_sio import Server
+from tests.live import WAIT_S, Live, Runtime, plain
+from tests.server.clients import Log, Peer, Poller
+
+INTERVAL_S, TIMEOUT_S = 0.3, 0.6
+HOLD_S = 2.0
+"""More than twice the time after which a silent client is dropped."""
+
+
+class Alive:
+    """A client that answers pings from a thread of its own, its first one when it may."""
+
+    def __init__(self, live: Live, may_answer: threading.Event) -> None:
+        self.pinged = threading.Event()
+        self.echoed = threading.Event()
+        self._may_answer = may_answer
+        self._live = live
+        self._is_over = False
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over:
+                for packet in self.receive():
+                    self._take(packet)
+        except EOFError:
+            pass
+
+    def _take(self, packet: str) -> None:
+        if packet == "2":
+            self.pinged.set()
+            assert self._may_answer.wait(WAIT_S)
+            self.answer("3")
+        elif packet.startswith("43"):
+            self.echoed.set()
+
+    def receive(self) -> list[str]:
+        raise NotImplementedError
+
+    def answer(self, packet: str) -> None:
+        raise NotImplementedError
+
+    def end(self) -> None:
+        self._is_over = True
+        self.answer("1")
+        self._thread.join(WAIT_S)
+
+
+class AlivePeer(Alive):
+    def __init__(self, live: Live, may_answer: threading.Event) -> None:
+        super().__init__(live, may_answer)
+        self.client = Peer(live)
+        self.client.dead = True  # pings are ours to answer
+        self.answer = self.client.send  # type: ignore[method-assign]
+
+    def receive(self) -> list[str]:
+        return [self.client.text()]
+
+    def end(self) -> None:
+        super().end()
+        self.client.close()
+
+
+class AlivePoller(Alive):
+    def __init__(self, live: Live, may_answer: threading.Event) -> None:
+        super().__init__(live, may_answer)
+        self.client = Poller(live)
+        self._one_post = threading.Lock()
+
+    def answer(self, packet: str) -> None:
+        with self._one_post:
+            self.client.post(packet)
+
+    def receive(self) -> list[str]:
+        return self.client.get()
+
+
+def _server(left: Log) -> Server:
+    server = Server(ping_interval=INTERVAL_S, ping_timeout=TIMEOUT_S)
+    server.on("echo", lambda sid: None)
+    server.on("disconnect", lambda sid, reason: left.add((sid, reason)))
+    return server
+
+
+def _hold(holding: threading.Event) -> None:
+    """Keep the owner of all state busy; in a turn."""
+    holding.set()
+    until = time.monotonic() + HOLD_S
+    while time.monotonic() < until:
+        pass
+
+
+@pytest.mark.parametrize("delay_s", [0, TIMEOUT_S - 0.15], ids=["early", "late"])
+def test_a_held_server_drops_the_dead_only(runtime: Runtime, delay_s: float) -> None:
+    """Pongs that came while it was held count, whichever timer fires first after it.
+
+    ``late`` begins the stall just before the deadlines of the pings.
+    """
+    left = Log()
+    server = _server(left)
+    may_answer, holding = threading.Event(), threading.Event()
+    with plain(runtime, server) as live:
+        dead = [Peer(live, dead=True), Poller(live)]
+        alive: list[Alive] = [AlivePeer(live, may_answer) for _ in range(15)]
+        alive += [AlivePoller(live, may_answer) for _ in range(3)]
+        for client in alive:
+            client.start()
+        for client in alive:
+            assert client.pinged.wait(WAIT_S)
+        loop = server.engine.loop
+
+        def begin() -> None:
+            loop.call_at(loop.now() + delay_s, lambda: _hold(holding))
+
+        loop.run(begin)
+        assert holding.wait(WAIT_S)
+        may_answer.set()
+        for client in alive:
+            client.answer('420["echo"]')
+        for client in alive:
+            assert client.echoed.wait(WAIT_S)
+        left.wait(2)
+        assert sorted(left.entries) == sorted((peer.sid, "ping timeout") for peer in dead)
+        assert len(server.engine.connections) == len(alive)
+        for client in alive:
+            client.end()
+        _close(dead)
+
+
+def test_a_handler_that_holds_the_hub_drops_nobody_alive() -> None:
+    """gevent: a handler that blocks without yielding is the usual stall."""
+    left = Log()
+    server = _server(left)
+    may_answer = threading.Event()
+    may_answer.set()
+    holding = threading.Event()
+    server.on("hold", lambda sid: _hold(holding))
+    with plain("gevent", server) as live:
+        dead = [Peer(live, dead=True), Poller(live)]
+        alive: list[Alive] = [AlivePeer(live, may_answer) for _ in range(10)]
+        alive += [AlivePoller(live, may_answer) for _ in range(3)]
+        for client in alive:
+            client.start()
+        alive[0].answer('420["hold"]')
+        assert holding.wait(WAIT_S)
+        for client in alive[1:]:
+            client.answer('420["echo"]')
+        for client in alive:
+            assert client.echoed.wait(WAIT_S)
+        left.wait(2)
+        assert sorted(left.entries) == sorted((peer.sid, "ping timeout") for peer in dead)
+        for client in alive:
+            client.end()
+        _close(dead)
+
+
+def test_the_dead_are_dropped_without_a_stall_too(runtime: Runtime) -> None:
+    """Both transports; a client that only reads is dead, one that only writes is alive."""
+    left = Log()
+    server = _server(left)
+    with plain(runtime, server) as live:
+        dead = [Peer(live, dead=True), Poller(live)]
+        writer = Peer(live)
+        while len(left.entries) < 2:
+            writer.send('42["echo"]')
+            writer.sync()
+        assert sorted(left.entries) == sorted((peer.sid, "ping timeout") for peer in dead)
+        writer.close()
+        _close(dead)
+
+
+def _close(clients: list[Any]) -> None:
+    for client in clients:
+        if isinstance(client, Peer):
+            client.close()
