@@ -21,7 +21,17 @@ from flask_sio.options import CHECKS, COMPAT, ServerOptions
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
-MODULES_NEEDED = {"database": "sqlalchemy", "django_wsgi": "django", "login": "flask_login"}
+MODULES_NEEDED = {
+    "database": "sqlalchemy",
+    "django_project": "django",
+    "django_sockets": "django",
+    "django_wsgi": "django",
+    "login": "flask_login",
+}
+SETTINGS = """
+SECRET_KEY = "docs"
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions"]
+"""
 
 
 def pages() -> str:
@@ -36,12 +46,12 @@ def test_a_program_in_the_docs_can_be_imported(program: Path, tmp_path: Path) ->
         pytest.importorskip(needed)
     settings = tmp_path / "mysite" / "settings.py"
     settings.parent.mkdir()
-    settings.write_text("SECRET_KEY = 'docs'\n")
+    settings.write_text(SETTINGS)
     path = os.pathsep.join([str(program.parent), str(tmp_path), str(ROOT)])
 
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", f"import {program.stem}"],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "mysite.settings"},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -41,3 +41,10 @@ class Site:
         """Return the events a client was sent until now."""
         self.run(client, lambda: None)
         return client.events()
+
+    def leave(self, client: PollingClient) -> None:
+        """Let a client leave the default namespace; its handlers have run when this returns."""
+        client.connect("/other")
+        client.post("41")
+        self.do = lambda: None
+        client.ask("do", namespace="/other")

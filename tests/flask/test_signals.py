@@ -131,7 +131,7 @@ def test_emitted_events(site: Site) -> None:
 
 def whom(event: str, args: tuple[Any, ...], **details: Any) -> dict[str, Any]:
     """Return what event_emitted sends."""
-    defaults = {"namespace": "/", "to": None, "users": [], "skip_sid": []}
+    defaults: dict[str, Any] = {"namespace": "/", "to": None, "users": [], "skip_sid": []}
     return {"event": event, "args": args, **defaults, **details}
 
 

@@ -27,10 +27,9 @@ def join(site: Site, user: Any, namespace: str = "/") -> tuple[PollingClient, st
     return client, client.sid(namespace, auth={"user": user})
 
 
-def heard(client: PollingClient) -> list[str]:
+def heard(site: Site, client: PollingClient) -> list[str]:
     """Return the names of the events a client was sent until now."""
-    client.ask("do")
-    return [name for name, *_ in client.events()]
+    return [name for name, *_ in site.heard(client)]
 
 
 # -- reaching users ---------------------------------------------------------------------
@@ -44,24 +43,24 @@ def test_an_emit_reaches_all_tabs_of_a_user(known: Site) -> None:
     known.socketio.emit("everywhere", user="ada")
     known.run(bob, lambda: emit("from bob", user="ada"))
     known.run(bob, lambda: known.socketio.send("text", user="ada"))
-    assert [heard(tab) for tab in tabs] == [["everywhere", "from bob", "message"]] * 2
-    assert heard(bob) == heard(stranger) == []
+    assert [heard(known, tab) for tab in tabs] == [["everywhere", "from bob", "message"]] * 2
+    assert heard(known, bob) == heard(known, stranger) == []
 
 
 def test_users_rooms_and_those_left_out_combine(known: Site) -> None:
     """to= and several users are one union, each client once; skip_sid and include_self count."""
     ada, ada_sid = join(known, "ada")
     other_tab, other_sid = join(known, "ada")
-    bob, bob_sid = join(known, "bob")
+    bob, _ = join(known, "bob")
     carol, carol_sid = join(known, "carol")
     socketio = known.socketio
     socketio.emit("both", user=["ada", "bob"], skip_sid=other_sid)
     socketio.emit("union", user="ada", to=[ada_sid, carol_sid])
     known.run(ada, lambda: emit("other tabs", user="ada", include_self=False))
-    assert heard(ada) == ["both", "union"]
-    assert heard(other_tab) == ["union", "other tabs"]
-    assert heard(bob) == ["both"]
-    assert heard(carol) == ["union"]
+    assert heard(known, ada) == ["both", "union"]
+    assert heard(known, other_tab) == ["union", "other tabs"]
+    assert heard(known, bob) == ["both"]
+    assert heard(known, carol) == ["union"]
 
 
 def test_nobody_is_not_everybody(known: Site) -> None:
@@ -72,7 +71,7 @@ def test_nobody_is_not_everybody(known: Site) -> None:
             known.socketio.emit("secret", user=wrong)
     known.socketio.emit("secret", user="unknown")
     known.socketio.emit("secret", user=[])
-    assert heard(client) == []
+    assert heard(known, client) == []
 
 
 class Anonymous:
@@ -103,7 +102,7 @@ def test_a_user_is_no_room(known: Site) -> None:
     known.socketio.emit("room", to="ada")
     known.socketio.close_room("ada")
     known.socketio.emit("user", user="ada")
-    assert heard(client) == ["user"]
+    assert heard(known, client) == ["user"]
     assert known.socketio.server.manager.rooms["/"].keys() == {None, sid}
 
 
@@ -129,12 +128,10 @@ def test_online_while_any_tab_is(known: Site) -> None:
     assert not socketio.is_online("ada")
     first, first_sid = join(known, "ada")
     second, second_sid = join(known, "ada")
-    witness, _ = known.joined()
     assert socketio.sids_of("ada") == [first_sid, second_sid]
     for client in (first, second):
         assert socketio.is_online("ada")
-        client.post("41")
-        known.run(witness, lambda: None)
+        known.leave(client)
     assert socketio.sids_of("ada") == []
     assert not socketio.is_online("ada")
 
@@ -142,17 +139,13 @@ def test_online_while_any_tab_is(known: Site) -> None:
 def test_own_connect_and_disconnect_see_the_others(known: Site) -> None:
     """In these handlers is_online is about the user's other clients: arrivals and departures."""
     socketio, seen = known.socketio, []
-    for event in ("connect", "disconnect"):
-        socketio.on_event(event, lambda event=event: seen.append((event, socketio.is_online(7))))
-    socketio.on_event("disconnect", lambda: seen.append(("disconnect", socketio.is_online(7))))
+    socketio.on_event("connect", lambda: seen.append(("came", socketio.is_online(7))))
+    socketio.on_event("disconnect", lambda: seen.append(("left", socketio.is_online(7))))
     first, _ = join(known, 7)
     second, _ = join(known, 7)
-    witness, _ = known.joined()
     for client in (first, second):
-        client.post("41")
-        known.run(witness, lambda: None)
-    assert [online for event, online in seen if event == "connect"][:2] == [False, True]
-    assert [online for event, online in seen if event == "disconnect"] == [True, False]
+        known.leave(client)
+    assert seen == [("came", False), ("came", True), ("left", True), ("left", False)]
 
 
 def test_a_refused_client_is_not_online(known: Site) -> None:
@@ -220,7 +213,7 @@ def test_who_is_nobody_is_accepted(site: Site, nobody: Any) -> None:
     """identify without a result leaves a client without a user."""
     site.socketio.identify(lambda: nobody)
     client, _ = site.joined()
-    assert heard(client) == []
+    assert heard(site, client) == []
     assert site.socketio.server.spaces["/"].adapter._rooms == {}
 
 
@@ -343,8 +336,8 @@ def test_flask_logins_user_is_the_user(members: Members) -> None:
     socketio = members.site.socketio
     socketio.emit("hello", user="ada")
     socketio.emit("hello again", user=User("ada"))
-    assert heard(client) == ["hello", "hello again"]
-    assert heard(stranger) == []
+    assert heard(members.site, client) == ["hello", "hello again"]
+    assert heard(members.site, stranger) == []
     assert socketio.is_online(User("ada"))
 
 

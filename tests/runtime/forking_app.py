@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flask_sio import Server, WSGIApp
+from flask_sio import DisconnectedError, Server, WSGIApp
 from tests.servers.serve import end_greenlets_at_sigterm
 
 KIND = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -43,7 +43,10 @@ def shout(sid: str, data: Any) -> None:
 
 @server.on("call")
 def call(sid: str) -> Any:
-    return server.call("ask", to=sid)
+    try:
+        return server.call("ask", to=sid)
+    except DisconnectedError:
+        return None
 
 
 @server.on("disconnect")

@@ -47,8 +47,10 @@ class Clients:
         """Everybody is there, is heard and hears."""
         self.busy.send('427["echo","busy"]')
         assert self.busy.text() == '437["busy"]'
-        self.asked.send('431["answer"]', '420["call"]')
-        assert sorted([self.asked.text(), self.asked.text()])[0].startswith("42")
+        self.asked.send(f'43{self.calls}["answer"]', '420["call"]')
+        self.calls += 1
+        assert self.asked.text() == '430["answer"]'
+        assert self.asked.text() == f'42{self.calls}["ask"]'
         self.busy.send('42["shout","all"]')
         for peer in (self.idle, self.busy, self.asked):
             assert peer.text() == '42["shouted","all"]'

@@ -132,8 +132,7 @@ class Poller:
 
     def park(self) -> Reader:
         """Begin a poll; `finish` ends it."""
-        reader = Reader(self.server.connect())
-        clients.append(reader)
+        reader = connection(self.server)
         send_request(reader.sock, "GET", self.path)
         return reader
 
@@ -146,6 +145,13 @@ class Poller:
     def leave(self) -> None:
         """Say good-bye."""
         self.post("1")
+
+
+def connection(server: Any) -> Reader:
+    """Return a connection on which nothing was said yet."""
+    reader = Reader(server.connect())
+    clients.append(reader)
+    return reader
 
 
 def frame(opcode: int, payload: bytes) -> bytes:

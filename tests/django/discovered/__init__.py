@@ -1,0 +1,1 @@
+"""An app whose sockets.py is found."""
