@@ -75,6 +75,7 @@ def test_the_readme_shows_a_program_that_is_tested() -> None:
     assert found is not None
     assert (DOCS / "examples" / "chat.py").read_text() == found[1]
     assert len(found[1].splitlines()) < 15
+    assert (DOCS / "examples" / "django_project.py").read_text() in readme
 
 
 # -- what the pages say ------------------------------------------------------------------

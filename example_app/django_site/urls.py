@@ -1,27 +1,20 @@
-"""The one page."""
+"""The page, and Django's own views to log in and out."""
 
+from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
-from django.utils.safestring import mark_safe
 
-from example_app.django_site.chat import NAME_CHARS, TEXT_CHARS, server
-from flask_sio.client_files import ClientFiles, script_tag
-
-client_files = ClientFiles(server.options.client_dir)
+from example_app.django_site.sockets import TEXT_CHARS
 
 
-def page(request: HttpRequest) -> HttpResponse:
-    """Show the chat."""
-    prefix = request.META.get("SCRIPT_NAME", "")
-    context = {
-        # Built by the library from escaped parts.
-        "socketio_script": mark_safe(script_tag(server.options.path, prefix, client_files)),
-        "socket_path": f"{prefix}/{server.options.path}",
-        "name_chars": NAME_CHARS,
-        "text_chars": TEXT_CHARS,
-    }
-    return render(request, "chat.html", context)
+def chat(request: HttpRequest) -> HttpResponse:
+    """Show the chat, also to those whom it will refuse."""
+    return render(request, "chat.html", {"text_chars": TEXT_CHARS})
 
 
-urlpatterns = [path("", page)]
+urlpatterns = [
+    path("", chat, name="chat"),
+    path("login", LoginView.as_view(template_name="login.html"), name="login"),
+    path("logout", LogoutView.as_view(), name="logout"),
+]

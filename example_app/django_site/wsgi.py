@@ -1,12 +1,13 @@
-"""The site with Socket.IO: ``gunicorn -k gevent example_app.django_site.wsgi:application``."""
+"""The site with Socket.IO in front."""
 
 import os
 
-from django.core.wsgi import get_wsgi_application
-
-from example_app.django_site.chat import server
-from flask_sio import WSGIApp
+from flask_sio.mounts.django import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_app.django_site.settings")
 
-application = WSGIApp(server, get_wsgi_application())
+application = get_wsgi_application()
+
+from example_app.django_site.first_start import prepare  # noqa: E402 # needs the settings
+
+prepare()

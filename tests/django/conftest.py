@@ -8,19 +8,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gevent
 import pytest
 
 from flask_sio import Server
 from flask_sio.testing import TestClient
 from tests.conftest import missing
+from tests.django.project import close_connections, set_up
 from tests.live import Runtime
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-HERE = "tests.django"
-AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
-SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
 
 Connect = Callable[..., TestClient]
 
@@ -33,59 +31,25 @@ def project() -> Iterator[None]:
     """Set Django up once; nothing else in the suite uses it in this process."""
     if find_spec("django") is None:
         missing("django")
-    import django
-    from django.conf import settings
-    from django.core.management import call_command
-
     with tempfile.TemporaryDirectory() as folder:
-        settings.configure(
-            SECRET_KEY="of the tests",
-            ALLOWED_HOSTS=["127.0.0.1"],
-            ROOT_URLCONF=f"{HERE}.urls",
-            SOCKETIO={"ping_interval": 7, "path": "live"},
-            INSTALLED_APPS=[
-                "flask_sio.mounts.django.SocketIOConfig",
-                "django.contrib.contenttypes",
-                "django.contrib.auth",
-                "django.contrib.sessions",
-                f"{HERE}.discovered",
-            ],
-            MIDDLEWARE=["django.middleware.locale.LocaleMiddleware", SESSION, AUTH],
-            DATABASES={
-                "default": {
-                    "ENGINE": "django.db.backends.sqlite3",
-                    "NAME": Path(folder) / "db.sqlite3",
-                    "CONN_MAX_AGE": None,  # Django itself would keep them open for good
-                    "OPTIONS": {"timeout": 20},
-                }
-            },
-            PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
-            TEMPLATES=[
-                {
-                    "BACKEND": "django.template.backends.django.DjangoTemplates",
-                    "OPTIONS": {"context_processors": ["flask_sio.mounts.django.socketio"]},
-                }
-            ],
-            USE_TZ=True,
-        )
-        django.setup()
-        call_command("migrate", verbosity=0)
+        set_up(Path(folder))
         yield
-        _close_connections()
+        close_connections()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hub() -> None:
+    """Have this thread's hub, which is never given back, before leaks are looked for."""
+    gevent.get_hub()
+    gevent.sleep(0)
 
 
 @pytest.fixture(autouse=True)
 def _nothing_open(project: None) -> Iterator[None]:
     """Begin and end with no database connection of this thread."""
-    _close_connections()
+    close_connections()
     yield
-    _close_connections()
-
-
-def _close_connections() -> None:
-    from django.db import connections
-
-    connections.close_all()
+    close_connections()
 
 
 @pytest.fixture

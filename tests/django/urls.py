@@ -7,7 +7,8 @@ from django.urls import path
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(f"page for {request.user}")
+    body = f"page for {request.user}"
+    return HttpResponse(body, headers={"Content-Length": len(body)})
 
 
 urlpatterns = [path("page", page, name="page")]

@@ -46,7 +46,6 @@ def pages(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 def main() -> None:
     kind, port, limit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     )
@@ -62,11 +61,10 @@ def main() -> None:
     else:
         import signal
 
-        from werkzeug.serving import WSGIRequestHandler, make_server
+        from cheroot.wsgi import Server as Cheroot  # werkzeug's needs descriptors to answer
 
-        WSGIRequestHandler.protocol_version = "HTTP/1.1"
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        make_server("127.0.0.1", port, app, threaded=True).serve_forever()
+        Cheroot(("127.0.0.1", port), app, numthreads=8).safe_start()
 
 
 if __name__ == "__main__":

@@ -59,6 +59,11 @@ class Peer(Reader):
         )
         self.sock.sendall(b"".join(frames))
 
+    def leave(self) -> None:
+        """Close by the book: a close frame, and the server's answer."""
+        self.sock.sendall(frame(CLOSE, (1000).to_bytes(2, "big")))
+        self.rest()
+
     # -- in ----------------------------------------------------------------------------
 
     def message(self) -> str | bytes:

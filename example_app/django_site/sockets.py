@@ -1,19 +1,15 @@
-"""The chat of the page: handlers take the socket's id first, as python-socketio's do."""
+"""The chat's events: handlers take the socket's id first, and read Django's request."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from typing import Any
 
-from flask_sio import ConnectionRefusedError, Server
+from flask_sio.mounts.django import login_required, request, server
 
-NAME_CHARS = 24
 TEXT_CHARS = 500
 HISTORY = 50
-
-server = Server(client_dir=os.environ.get("SOCKETIO_CLIENT_DIR") or None)
 
 _lock = threading.Lock()
 _names: dict[str, str] = {}
@@ -21,13 +17,11 @@ _history: deque[dict[str, str]] = deque(maxlen=HISTORY)
 
 
 @server.on("connect")
-def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
-    """Take the name the page sends along, and send back what was said so far."""
-    name = _text(auth.get("name") if isinstance(auth, dict) else None, NAME_CHARS)
-    if name is None:
-        raise ConnectionRefusedError(f"A name has 1 to {NAME_CHARS} characters.")
+@login_required
+def connect(sid: str, environ: dict[str, Any]) -> None:
+    """Send a user what was said so far; all others are refused."""
     with _lock:
-        _names[sid] = name
+        _names[sid] = request.user.get_username()
         said = list(_history)
     server.emit("history", said, to=sid)
     server.emit("online", _online())
@@ -42,13 +36,14 @@ def disconnect(sid: str) -> None:
 
 
 @server.on("say")
+@login_required
 def say(sid: str, text: Any = None) -> dict[str, Any]:
     """Tell everybody; the answer is the acknowledgement."""
-    clean = _text(text, TEXT_CHARS)
-    if clean is None:
+    clean = text.strip() if isinstance(text, str) else ""
+    if not 0 < len(clean) <= TEXT_CHARS or not clean.isprintable():
         return {"ok": False, "error": f"A message has 1 to {TEXT_CHARS} characters."}
+    message = {"from": request.user.get_username(), "text": clean}
     with _lock:
-        message = {"from": _names[sid], "text": clean}
         _history.append(message)
     server.emit("message", message)
     return {"ok": True}
@@ -57,9 +52,3 @@ def say(sid: str, text: Any = None) -> dict[str, Any]:
 def _online() -> list[str]:
     with _lock:
         return sorted(set(_names.values()))
-
-
-def _text(value: Any, most: int) -> str | None:
-    """Return a clean text of at most ``most`` characters, None when it is not one."""
-    text = value.strip() if isinstance(value, str) else ""
-    return text if 0 < len(text) <= most and text.isprintable() else None

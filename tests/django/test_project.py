@@ -1,0 +1,146 @@
+"""The mount in a Django project: its server, its sockets.py modules, wsgi.py, templates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_sio import Server, WSGIApp
+from tests.django.conftest import Connect
+from tests.live import Live, serve
+from tests.servers.raw import http
+
+BROKEN = "tests.django.broken"
+
+
+@pytest.fixture
+def own() -> Server:
+    """A server besides the project's."""
+    from flask_sio.mounts.django import DjangoConvention
+
+    return Server(convention=DjangoConvention(), async_mode="threading")
+
+
+def test_the_projects_server_is_one_and_has_the_settings_options(project: None) -> None:
+    """``server`` is made once, with Django's convention and the options in ``SOCKETIO``."""
+    from flask_sio.mounts import django
+    from flask_sio.mounts.django import server
+
+    assert django.server is server
+    assert isinstance(server.convention, django.DjangoConvention)
+    assert (server.options.ping_interval, server.options.path) == (7, "live")
+    with pytest.raises(AttributeError, match="srever"):
+        _ = django.srever
+
+
+def test_sockets_modules_were_imported_at_the_start(connect: Connect, alice: Any) -> None:
+    """With SocketIOConfig installed, an app's handlers are there when the project is."""
+    from django.test import Client
+
+    from flask_sio.mounts.django import server
+
+    client = Client()
+    client.force_login(alice)
+
+    assert connect(server, client).emit("who", callback=True) == "alice"
+    assert connect(server).emit("who", callback=True) == "AnonymousUser"
+
+
+def test_a_broken_sockets_module_is_no_secret(project: None) -> None:
+    """An app without one is skipped, one that cannot be imported fails."""
+    from django.conf import settings
+    from django.test import override_settings
+
+    from flask_sio.mounts.django import autodiscover
+
+    autodiscover()
+    apps = [*settings.INSTALLED_APPS, BROKEN]
+    with pytest.raises(ImportError, match="no_such_module"), override_settings(INSTALLED_APPS=apps):
+        pass
+
+
+@pytest.fixture
+def ask(own: Server) -> Iterator[Callable[..., Any]]:
+    """Ask a running mount: path in, status and text out."""
+    from flask_sio.mounts.django import get_wsgi_application
+
+    with serve("threading", get_wsgi_application(own), own) as live:
+        yield asking(live)
+
+
+def asking(live: Live) -> Callable[..., Any]:
+    def ask(path: str, body: bytes | None = None) -> tuple[int, str]:
+        status, _, answer = http(live, "GET" if body is None else "POST", path, body or b"")
+        return status, answer.decode()
+
+    return ask
+
+
+def test_the_mount_serves_djangos_pages_and_socketio(own: Server, ask: Callable[..., Any]) -> None:
+    """`get_wsgi_application` stands in for Django's own, with Socket.IO in front."""
+    own.on("double", lambda sid, number: number * 2)
+
+    assert ask("/page") == (200, "page for AnonymousUser")
+    status, opened = ask("/socket.io/?EIO=4&transport=polling")
+    assert status == 200
+    polling = f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opened[1:])['sid']}"
+    assert ask(polling, b"40") == (200, "ok")
+    assert ask(polling)[1].startswith('40{"sid":')
+    assert ask(polling, b'427["double",21]') == (200, "ok")
+    assert ask(polling) == (200, "437[42]")
+    assert ask(polling, b"1") == (200, "ok")
+
+
+def test_without_a_server_the_mount_has_the_projects(project: None) -> None:
+    """`get_wsgi_application` in wsgi.py needs no argument."""
+    from flask_sio.mounts.django import get_wsgi_application, server
+
+    application = get_wsgi_application()
+
+    assert isinstance(application, WSGIApp)
+    assert (application.server, application.path) == (server, "live")
+
+
+def test_the_bundle_below_base_dir_is_found(
+    own: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project's node_modules are served, whatever the current directory is."""
+    from django.test import override_settings
+
+    from flask_sio.mounts.django import get_wsgi_application
+
+    bundle = tmp_path / "node_modules" / "socket.io-client" / "dist"
+    bundle.mkdir(parents=True)
+    (bundle / "socket.io.min.js").write_text("var io;")
+    (tmp_path / "a/b/c/d").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a/b/c/d")  # too deep to find it from there
+    with override_settings(BASE_DIR=tmp_path / "mysite"):
+        mount = get_wsgi_application(own)
+    with serve("threading", mount, own) as live:
+        assert asking(live)("/socket.io/socket.io.min.js") == (200, "var io;")
+
+
+@pytest.mark.parametrize("prefix", ["", "/below"])
+def test_templates_know_the_script_and_the_path(project: None, prefix: str) -> None:
+    """The context processor gives the tag, not escaped, and the path below the prefix."""
+    from django.template import engines
+    from django.test import RequestFactory
+
+    request = RequestFactory(SCRIPT_NAME=prefix).get("/")
+    template = engines["django"].from_string("{{ socketio_path }} {{ socketio_script }}")
+    path, _, tag = template.render({}, request).partition(" ")
+
+    assert path == f"{prefix}/live"
+    assert tag.startswith("<script src=")
+    assert f'"{prefix}/live/socket.io' in tag or "https://cdn.socket.io/" in tag
+
+
+def test_the_tag_names_the_cdn_where_no_client_is_served(project: None) -> None:
+    """With ``serve_client=False`` the tag does not point at this server."""
+    from flask_sio.mounts.django import _client_files
+
+    assert _client_files(Server(serve_client=False)).script() is None
