@@ -9,9 +9,10 @@ import threading
 from typing import Any
 
 from flask import Flask, request, session
-from flask_sio import Server, SocketIO, WSGIApp, join_room
 from greenlet import greenlet
 from idle import rss_kb
+
+from flask_sio import Server, SocketIO, WSGIApp, join_room
 
 
 def numbers() -> dict[str, int]:

@@ -25,6 +25,7 @@ from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.server import Server
 
 if TYPE_CHECKING:
+    from flask_sio.context import request
     from flask_sio.extension import SocketIO
     from flask_sio.functions import (
         call,
@@ -61,22 +62,30 @@ __all__ = [
     "emit",
     "join_room",
     "leave_room",
+    "request",
     "rooms",
     "send",
 ]
 
-_FUNCTIONS = frozenset(
-    {"call", "close_room", "disconnect", "emit", "join_room", "leave_room", "rooms", "send"}
-)
+_FLASK_NAMES = {
+    "SocketBlueprint": "registration",
+    "SocketIO": "extension",
+    "SocketIOTestClient": "testing",
+    "call": "functions",
+    "close_room": "functions",
+    "disconnect": "functions",
+    "emit": "functions",
+    "join_room": "functions",
+    "leave_room": "functions",
+    "request": "context",
+    "rooms": "functions",
+    "send": "functions",
+}
+"""Where the names are that need Flask."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "SocketIO":
-        return import_module("flask_sio.extension").SocketIO
-    if name == "SocketBlueprint":
-        return import_module("flask_sio.registration").SocketBlueprint
-    if name == "SocketIOTestClient":
-        return import_module("flask_sio.testing").SocketIOTestClient
-    if name in _FUNCTIONS:
-        return getattr(import_module("flask_sio.functions"), name)
-    raise AttributeError(f"module 'flask_sio' has no attribute {name!r}")
+    module = _FLASK_NAMES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'flask_sio' has no attribute {name!r}")
+    return getattr(import_module(f"flask_sio.{module}"), name)

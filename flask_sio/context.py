@@ -17,8 +17,9 @@ Rules this file holds:
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import flask
 from flask import Flask, Request, current_app
 from flask.ctx import AppContext, RequestContext
 from flask.globals import _cv_app, _cv_request
@@ -201,6 +202,20 @@ class AnswerContext(EventContext):
 
     answered_by: str
     """The id of the client that answers, ``request.answered_by``."""
+
+
+class EventRequest(Request):
+    """What ``flask.request`` is in a handler, for type checkers."""
+
+    sid: str
+    """The public id of the client."""
+    namespace: str
+    event: dict[str, Any]
+    """``{"message": name, "args": tuple}`` of the event that is being handled."""
+
+
+request = cast(EventRequest, flask.request)
+"""``flask.request``, typed for handlers."""
 
 
 def current_event() -> EventContext | None:

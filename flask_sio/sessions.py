@@ -27,9 +27,9 @@ SESSION_KEY = "saved_session"
 """Where the connection's environ keeps the managed session; Flask-SocketIO's name."""
 
 _IN_A_COOKIE = (
-    "flask.session was changed in the event %.200r and that is lost: the session is kept in a cookie, "
-    "which only the answer to a request can set. Change it in a view, keep sessions on the server "
-    "(Flask-Session does), or use manage_session=True for a copy per connection (said once)"
+    "flask.session was changed in the event %.200r and that is lost: the session is kept in a "
+    "cookie, which only the answer to a request can set. Change it in a view, keep sessions on the "
+    "server (Flask-Session does), or use manage_session=True for a copy per connection (said once)"
 )
 _NEW = (
     "flask.session was changed in the event %.200r by a client that had no session cookie when it "

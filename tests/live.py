@@ -126,8 +126,6 @@ def _gevent(app: Callable[..., Any]) -> Iterator[int]:
         state["stop"].close()
         gevent.get_hub().destroy(destroy_loop=True)
 
-    import gevent.event
-
     thread = threading.Thread(target=main)
     thread.start()
     assert started.wait(WAIT_S)

@@ -108,7 +108,10 @@ def test_every_part_has_a_rank() -> None:
 @pytest.mark.quick
 def test_importing_the_package_loads_neither_flask_nor_gevent() -> None:
     """`import flask_sio` is light: frameworks and runtimes are loaded at their first use."""
-    program = "import sys, flask_sio; print([m for m in ('flask', 'gevent', 'django') if m in sys.modules])"
+    program = (
+        "import sys, flask_sio; "
+        "print([m for m in ('flask', 'gevent', 'django') if m in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=True, text=True
     )

@@ -1,7 +1,7 @@
 """A database to try the site with; a real project migrates by hand."""
 
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connections
 
@@ -12,7 +12,8 @@ def prepare() -> None:
     """Bring the database up to date and see that the users of the demonstration are there."""
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     call_command("migrate", verbosity=0)
+    users = get_user_model().objects
     for name in USERS:
-        if not User.objects.filter(username=name).exists():
-            User.objects.create_user(name, password=name)
+        if not users.filter(username=name).exists():
+            users.create_user(name, password=name)
     connections.close_all()

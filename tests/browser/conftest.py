@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,8 +73,11 @@ def parlour() -> Iterator[Program]:
 
 
 @pytest.fixture(params=["gunicorn", "runserver"])
-def django_chat(request: pytest.FixtureRequest) -> Iterator[Program]:
+def django_chat(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Program]:
     """The small Django site, as deployed and under Django's own development server."""
+    monkeypatch.setenv("DJANGO_DATA_DIR", str(tmp_path / "instance"))
     site = "example_app.django_site.wsgi:application"
     with running(gunicorn(site) if request.param == "gunicorn" else runserver()) as server:
         yield server

@@ -1,0 +1,86 @@
+"""A Flask program as users write it: read by mypy --strict, never run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+
+from flask_sio import (
+    ConnectionRefusedError,
+    Namespace,
+    SocketBlueprint,
+    SocketIO,
+    call,
+    emit,
+    join_room,
+    request,
+    rooms,
+    send,
+)
+
+app = Flask(__name__)
+socketio = SocketIO(app, cors_allowed_origins=["https://example.org"], ping_interval=10)
+later = SocketIO()
+later.init_app(app)
+
+
+@socketio.on("connect")
+def connect(auth: dict[str, Any] | None) -> bool | None:
+    if auth is None:
+        raise ConnectionRefusedError("who are you?", {"retry": True})
+    join_room("everybody")
+    return None
+
+
+@socketio.on("chat", namespace="/chat", concurrent=True)
+def chat(text: str, number: int = 1) -> tuple[str, int]:
+    emit("chat", text, number, to=["a", "b"], include_self=False)
+    send(text, broadcast=True)
+    sid: str = request.sid
+    names: list[Any] = rooms(sid)
+    answer = call("question", to=sid, timeout=5)
+    socketio.emit("seen", len(names), answer, skip_sid=[sid])
+    return text, number
+
+
+@socketio.event
+def ping(data: Any) -> None: ...
+
+
+@socketio.event(namespace="/chat")
+def pong(data: Any) -> None: ...
+
+
+# Decorators leave the type of what they decorate as it is.
+result: tuple[str, int] = chat("x", number=2)
+
+events = SocketBlueprint("events", namespace="/chat")
+
+
+@events.on("typing")
+def typing(is_typing: bool) -> None:
+    emit("typing", is_typing, broadcast=True)
+
+
+socketio.register_blueprint(events)
+
+
+class Lobby(Namespace):
+    def on_join(self, room: str) -> bool:
+        self.emit("joined", room, to=room)
+        return True
+
+
+socketio.on_namespace(Lobby("/lobby"))
+
+
+def test_chat() -> None:
+    with socketio.test_client(app, auth={"user": "a"}) as client:
+        client.emit("chat", "hello", callback=True)
+        received: list[dict[str, Any]] = client.get_received()
+        assert received
+
+
+if __name__ == "__main__":
+    socketio.run(app, port=5000)

@@ -1,0 +1,31 @@
+"""A program without a framework: read by mypy --strict, never run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_sio import NotConnectedError, Server, TimeoutError, WSGIApp
+
+server = Server(cors_allowed_origins="*", max_connections=1000)
+
+
+@server.event
+def connect(sid: str, environ: dict[str, Any], auth: Any) -> bool:
+    server.enter_room(sid, "lobby")
+    with server.session(sid) as session:
+        session["name"] = auth
+    return True
+
+
+@server.on("ask", namespace="/")
+def ask(sid: str, question: str) -> str:
+    try:
+        answer = server.call("question", question, to=sid, timeout=3)
+    except (TimeoutError, NotConnectedError):
+        return "nobody"
+    server.emit("answer", (question, answer), room="lobby", skip_sid=sid)
+    return str(answer)
+
+
+application = WSGIApp(server)
+mode: str = server.async_mode
