@@ -25,9 +25,8 @@ from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.server import Server
 
 if TYPE_CHECKING:
-    from flask_sio.context import request
-    from flask_sio.extension import SocketIO
-    from flask_sio.functions import (
+    from flask_sio.extension.context import request
+    from flask_sio.extension.functions import (
         call,
         close_room,
         disconnect,
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
         rooms,
         send,
     )
-    from flask_sio.registration import SocketBlueprint
+    from flask_sio.extension.registration import SocketBlueprint
+    from flask_sio.extension.socketio import SocketIO
     from flask_sio.testing import SocketIOTestClient
 
 __all__ = [
@@ -68,18 +68,18 @@ __all__ = [
 ]
 
 _FLASK_NAMES = {
-    "SocketBlueprint": "registration",
-    "SocketIO": "extension",
+    "SocketBlueprint": "extension.registration",
+    "SocketIO": "extension.socketio",
     "SocketIOTestClient": "testing",
-    "call": "functions",
-    "close_room": "functions",
-    "disconnect": "functions",
-    "emit": "functions",
-    "join_room": "functions",
-    "leave_room": "functions",
-    "request": "context",
-    "rooms": "functions",
-    "send": "functions",
+    "call": "extension.functions",
+    "close_room": "extension.functions",
+    "disconnect": "extension.functions",
+    "emit": "extension.functions",
+    "join_room": "extension.functions",
+    "leave_room": "extension.functions",
+    "request": "extension.context",
+    "rooms": "extension.functions",
+    "send": "extension.functions",
 }
 """Where the names are that need Flask."""
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from typing_extensions import Self
 
-    from flask_sio.extension import SocketIO
+    from flask_sio.extension.socketio import SocketIO
     from flask_sio.server.server import Server
 
 __all__ = ["SocketIOTestClient", "TestClient"]

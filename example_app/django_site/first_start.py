@@ -1,6 +1,5 @@
 """A database to try the site with; a real project migrates by hand."""
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connections
@@ -10,7 +9,6 @@ USERS = ("alice", "bob")
 
 def prepare() -> None:
     """Bring the database up to date and see that the users of the demonstration are there."""
-    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     call_command("migrate", verbosity=0)
     users = get_user_model().objects
     for name in USERS:

@@ -7,6 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BASE_DIR = HERE.parent.parent
 DATA_DIR = Path(os.environ.get("DJANGO_DATA_DIR") or HERE / "instance")
+DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 # Another one at each start ends all logins.
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or secrets.token_hex(32)

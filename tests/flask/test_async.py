@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask, current_app, g, request, session
 
-import flask_sio.callables
+import flask_sio.extension.callables
 from flask_sio import Namespace, SocketBlueprint, SocketIO, call, emit, rooms
 from tests.flask.site import Site
 
@@ -222,7 +222,7 @@ def test_async_handlers_in_a_patched_process() -> None:
 @pytest.mark.quick
 def test_without_asgiref_registration_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """An async handler without asgiref fails where it is registered, with the way out."""
-    monkeypatch.setattr(flask_sio.callables, "find_spec", lambda name: None)
+    monkeypatch.setattr(flask_sio.extension.callables, "find_spec", lambda name: None)
 
     async def handler() -> None: ...
 

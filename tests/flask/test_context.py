@@ -29,10 +29,10 @@ from flask_login import LoginManager, UserMixin, current_user
 from werkzeug.exceptions import SecurityError
 from werkzeug.test import create_environ
 
-from flask_sio.context import current_event, current_extension
-from flask_sio.convention import EmitterCallback, FlaskConvention
-from flask_sio.hooks import HookTable
-from flask_sio.sessions import ManagedSession
+from flask_sio.extension.context import current_event, current_extension
+from flask_sio.extension.convention import EmitterCallback, FlaskConvention
+from flask_sio.extension.hooks import HookTable
+from flask_sio.extension.sessions import ManagedSession
 
 pytestmark = pytest.mark.quick
 

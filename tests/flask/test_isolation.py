@@ -21,7 +21,7 @@ from flask import (
 )
 
 from flask_sio import SocketBlueprint, call, emit, join_room, rooms
-from flask_sio.context import current_event
+from flask_sio.extension.context import current_event
 from tests.flask.polling import PollingClient
 from tests.flask.site import Site
 from tests.live import WAIT_S

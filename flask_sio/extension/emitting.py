@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from flask_sio.convention import FlaskConvention
-from flask_sio.functions import event_args, hand_on, skipped, target_rooms
-from flask_sio.mounting import Mounted
+from flask_sio.extension.convention import FlaskConvention
+from flask_sio.extension.functions import event_args, hand_on, skipped, target_rooms
+from flask_sio.extension.mounting import Mounted
 
 __all__ = ["Emitter"]
 

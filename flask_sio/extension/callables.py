@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
-from flask_sio.context import current_event
+from flask_sio.extension.context import current_event
 from flask_sio.server.handlers import Kind, PlainConvention
 
 if TYPE_CHECKING:
-    from flask_sio.hooks import Hooks
+    from flask_sio.extension.hooks import Hooks
     from flask_sio.server.class_namespace import Namespace
 
 __all__ = ["PLAIN", "Async", "Bound", "SidFirst", "as_sync"]

@@ -34,7 +34,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 if TYPE_CHECKING:
-    from flask_sio.convention import FlaskConvention
+    from flask_sio.extension.convention import FlaskConvention
     from flask_sio.server.socket import Socket
 
 __all__ = [

@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import is_running_from_reloader
 
-from flask_sio.mounting import Mounted
+from flask_sio.extension.mounting import Mounted
 from flask_sio.runtime.serve import Plan, run_pywsgi, run_werkzeug
 
 __all__ = ["Runner"]

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from flask import Flask, Request
 from flask.signals import got_request_exception
 
-from flask_sio.callables import PLAIN, Async, Bound, SidFirst, as_sync
-from flask_sio.context import (
+from flask_sio.errors import ConnectionRefusedError
+from flask_sio.extension.callables import PLAIN, Async, Bound, SidFirst, as_sync
+from flask_sio.extension.context import (
     AnswerContext,
     EventContext,
     current_event,
     event_request_type,
     read_request,
 )
-from flask_sio.errors import ConnectionRefusedError
-from flask_sio.hooks import Hooks, HookTable
+from flask_sio.extension.hooks import Hooks, HookTable
+from flask_sio.extension.sessions import SESSION_KEY, Sessions
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.handlers import (
     ANY,
@@ -30,7 +31,6 @@ from flask_sio.server.handlers import (
     fitting,
     kind_of,
 )
-from flask_sio.sessions import SESSION_KEY, Sessions
 from flask_sio.signals import client_connected, client_disconnected, event_received
 
 if TYPE_CHECKING:

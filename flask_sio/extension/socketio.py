@@ -10,13 +10,13 @@ import flask
 from flask import Flask
 
 from flask_sio.adapters.queue import chosen_queue
-from flask_sio.callables import as_sync
-from flask_sio.convention import FlaskConvention
-from flask_sio.emitting import Emitter
-from flask_sio.hooks import Hooks, HookTable
+from flask_sio.extension.callables import as_sync
+from flask_sio.extension.convention import FlaskConvention
+from flask_sio.extension.emitting import Emitter
+from flask_sio.extension.hooks import Hooks, HookTable
+from flask_sio.extension.registration import Registrar, Registration, SocketBlueprint
+from flask_sio.extension.running import Runner
 from flask_sio.options import from_config
-from flask_sio.registration import Registrar, Registration, SocketBlueprint
-from flask_sio.running import Runner
 from flask_sio.runtime.loop import Task
 from flask_sio.server import reasons
 from flask_sio.server.class_namespace import Namespace

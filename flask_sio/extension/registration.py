@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from werkzeug.exceptions import default_exceptions
 
-from flask_sio.callables import Bound, as_sync
-from flask_sio.convention import FlaskConvention
 from flask_sio.errors import ConnectionRefusedError
-from flask_sio.hooks import Hooks, When
+from flask_sio.extension.callables import Bound, as_sync
+from flask_sio.extension.convention import FlaskConvention
+from flask_sio.extension.hooks import Hooks, When
 from flask_sio.server.handlers import check_event, fitting, kind_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from flask_sio.client_files import ClientFiles, script_tag
-from flask_sio.context import active_app
+from flask_sio.extension.context import active_app
 from flask_sio.mounts.wsgi import WSGIApp
 from flask_sio.server.server import Server
 

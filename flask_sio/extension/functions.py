@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask_sio.adapters.memory import UserRoom
-from flask_sio.callables import as_sync
-from flask_sio.context import EventContext, current_event, current_extension
-from flask_sio.convention import EmitterCallback
 from flask_sio.errors import NotConnectedError
+from flask_sio.extension.callables import as_sync
+from flask_sio.extension.context import EventContext, current_event, current_extension
+from flask_sio.extension.convention import EmitterCallback
 from flask_sio.server.users import user_rooms
 from flask_sio.signals import event_emitted
 

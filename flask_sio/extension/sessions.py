@@ -19,7 +19,7 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 if TYPE_CHECKING:
-    from flask_sio.context import EventContext
+    from flask_sio.extension.context import EventContext
 
 __all__ = ["SESSION_KEY", "ManagedSession", "Sessions"]
 
