@@ -25,6 +25,7 @@ MODULES_NEEDED = {
     "database": "sqlalchemy",
     "django_project": "django",
     "django_sockets": "django",
+    "django_tests": "django",
     "django_wsgi": "django",
     "login": "flask_login",
 }

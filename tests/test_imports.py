@@ -29,8 +29,8 @@ RANKS = {
     "exceptions": 1,
     "signals": 5,
     "extension": 6,
-    "testing": 7,
-    "test_client": 7,
+    "testing": 6,
+    "test_client": 6,
     "__init__": 8,
 }
 FRAMEWORKS = {

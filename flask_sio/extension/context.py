@@ -212,6 +212,8 @@ class EventRequest(Request):
     namespace: str
     event: dict[str, Any]
     """``{"message": name, "args": tuple}`` of the event that is being handled."""
+    answered_by: str | None
+    """In a callback the id of the client that answered, whoever has emitted."""
 
 
 request = cast(EventRequest, flask.request)

@@ -73,16 +73,19 @@ class Namespace:
         callback: Callback | None = None,
         ignore_queue: bool = False,
         include_self: bool = True,
+        user: Any = None,
     ) -> None:
         """Send an event to this namespace; see `Server.emit`.
 
-        ``include_self=False``, with ``SocketIO.on_namespace`` only, leaves out the client whose
-        event is being handled.
+        With ``SocketIO.on_namespace`` only: ``include_self=False`` leaves out the client whose
+        event is being handled, ``user`` addresses all clients of a user.
         """
         where = namespace or self.namespace
         if self.socketio is None:
-            if not include_self:
-                raise TypeError("include_self is for SocketIO.on_namespace(); name skip_sid=")
+            if not include_self or user is not None:
+                raise TypeError(
+                    "include_self= and user= are for SocketIO.on_namespace(); name skip_sid= or to="
+                )
             self.server.emit(event, data, to, room, skip_sid, where, callback, ignore_queue)
             return
         self.socketio.emit(
@@ -95,6 +98,7 @@ class Namespace:
             skip_sid=skip_sid,
             callback=callback,
             ignore_queue=ignore_queue,
+            user=user,
         )
 
     def send(
@@ -107,10 +111,12 @@ class Namespace:
         callback: Callback | None = None,
         ignore_queue: bool = False,
         include_self: bool = True,
+        user: Any = None,
     ) -> None:
         """Send a ``message`` event to this namespace; the rest as `emit`."""
         where = namespace or self.namespace
-        self.emit("message", data, to, room, skip_sid, where, callback, ignore_queue, include_self)
+        rest = (to, room, skip_sid, where, callback, ignore_queue, include_self, user)
+        self.emit("message", data, *rest)
 
     def call(
         self,

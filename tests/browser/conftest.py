@@ -32,9 +32,13 @@ def _everything_is_here() -> None:
         pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(_everything_is_here: None) -> Iterator[Browser]:
-    """One Chromium for all tests; each page gets a context of its own."""
+    """One Chromium for a module's tests; each page gets a context of its own.
+
+    Not for the session: while Playwright runs, this thread has a running event loop, under
+    which Django refuses to touch its database.
+    """
     with chromium() as running:
         yield running
 

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -436,35 +437,47 @@ def test_a_transaction_of_a_failed_handler_is_rolled_back(
     assert User.objects.get(pk=alice.pk).username == "bob"
 
 
-def test_another_visitors_language_is_not_inherited(server: Server, connect: Connect) -> None:
-    """What earlier requests left in the thread of the handshake is not this client's."""
+def test_other_visitors_and_this_client_do_not_meet(server: Server, connect: Connect) -> None:
+    """What requests left in the thread of the handshake is not the client's, nor the reverse."""
     from datetime import timedelta, timezone
 
-    from django.core.cache import cache, caches
-    from django.urls import set_urlconf
-    from django.utils import timezone as django_timezone
+    from django.core.cache import caches
+    from django.urls import get_urlconf, set_urlconf
+    from django.utils import timezone as zones
     from django.utils import translation
 
     def look(sid: str) -> list[Any]:
-        from django.urls import get_urlconf
-
-        zone = django_timezone.get_current_timezone_name()
-        return [translation.get_language(), zone, get_urlconf(), caches["default"] is others]
+        state = [translation.get_language(), zones.get_current_timezone_name(), get_urlconf()]
+        translation.activate("fr")
+        return [*state, caches["default"] is others]
 
     server.on("look", look)
-    cache.get("x")
     others = caches["default"]
     translation.activate("de")
-    django_timezone.activate(timezone(timedelta(hours=7)))
+    zones.activate(timezone(timedelta(hours=7)))
     set_urlconf("another.urls")
     try:
-        found = connect(server).emit("look", callback=True)
+        found = [connect(server).emit("look", callback=True) for _ in range(2)]
+        language = translation.get_language()
     finally:
         translation.deactivate()
-        django_timezone.deactivate()
+        zones.deactivate()
         set_urlconf(None)
 
-    assert found == ["en-us", "America/Chicago", "tests.django.urls", False]
+    assert found == [["en-us", "America/Chicago", None, False]] * 2
+    assert language == "de"
+
+
+def test_variables_of_an_outer_middleware_are_inherited(server: Server, connect: Connect) -> None:
+    """Context variables that were set around the handshake are there in handlers."""
+    trace: ContextVar[str] = ContextVar("trace")
+    server.on("look", lambda sid: trace.get("none"))
+
+    token = trace.set("abc")
+    try:
+        assert connect(server).emit("look", callback=True) == "abc"
+    finally:
+        trace.reset(token)
 
 
 def test_what_a_handler_activates_ends_with_it(server: Server, connect: Connect) -> None:
@@ -580,6 +593,19 @@ def test_what_a_handler_raises_passes_through_middleware(
 
     assert client.refused == {"message": "full", "data": 7}
     assert CALLS[-1] == "tenant out"
+
+
+def test_djangos_own_middleware_can_be_named(server: Server, connect: Connect) -> None:
+    """LocaleMiddleware gives handlers the language of the client."""
+    from django.test import override_settings
+    from django.utils import translation
+
+    server.on("speak", lambda sid: translation.get_language())
+    named = ["django.middleware.locale.LocaleMiddleware"]
+    with override_settings(SOCKETIO_MIDDLEWARE=named):
+        for language in ("de", "fr"):
+            client = connect(server, **{"Accept-Language": language})
+            assert client.emit("speak", callback=True) == language
 
 
 def test_middleware_that_cannot_run_is_named(server: Server, connect: Connect) -> None:

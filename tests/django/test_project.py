@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from tests.django.conftest import Connect
 from tests.live import Live, serve
 from tests.servers.raw import http
 
+ROOT = Path(__file__).parent.parent.parent
 BROKEN = "tests.django.broken"
 
 
@@ -144,3 +148,53 @@ def test_the_tag_names_the_cdn_where_no_client_is_served(project: None) -> None:
     from flask_sio.mounts.django import _client_files
 
     assert _client_files(Server(serve_client=False)).script() is None
+
+
+SETTINGS = """
+SECRET_KEY = "docs"
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
+INSTALLED_APPS = [
+    "flask_sio.mounts.django.SocketIOConfig",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "chat",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+]
+"""
+
+
+def test_the_documented_project_passes_its_documented_test(tmp_path: Path) -> None:
+    """The programs of docs/django.md are one project, whose test Django's own runner runs."""
+    pytest.importorskip("django")
+    examples = ROOT / "docs" / "examples"
+    for name, text in {
+        "mysite/settings.py": SETTINGS,
+        "mysite/wsgi.py": (examples / "django_project.py").read_text(),
+        "chat/__init__.py": "",
+        "chat/sockets.py": (examples / "django_sockets.py").read_text(),
+        "chat/tests.py": (examples / "django_tests.py").read_text(),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", TEST_RUN],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Ran 1 test" in done.stderr
+
+
+TEST_RUN = """
+import mysite.wsgi
+from django.core.management import call_command
+call_command("test", "chat")
+"""

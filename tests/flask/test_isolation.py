@@ -180,21 +180,21 @@ def test_a_background_task_with_an_application_context(site: Site) -> None:
     assert ended == [True, False, False]
 
 
-def test_a_generator_that_outlives_its_event(site: Site) -> None:
+def test_a_generator_with_the_events_context(site: Site) -> None:
     """stream_with_context keeps an event's context for a generator, and gives it back."""
-    lines: list[Iterator[str]] = []
 
-    def handler() -> None:
+    def handler() -> list[str]:
         def produce() -> Iterator[str]:
             for number in range(2):
                 yield f"{request.sid} {number}"  # type: ignore[attr-defined]
 
-        lines.append(stream_with_context(produce()))
+        before = current_event()
+        lines = list(stream_with_context(produce()))
+        assert current_event() is before
+        return lines
 
     client, sid = site.joined()
-    site.run(client, handler)
-    assert list(lines[0]) == [f"{sid} 0", f"{sid} 1"]
-    assert not has_request_context()
+    assert site.run(client, handler) == [[f"{sid} 0", f"{sid} 1"]]
 
 
 def test_a_copy_in_a_foreign_thread(site: Site) -> None:

@@ -8,7 +8,16 @@ import pytest
 from flask import Flask, g, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
-from flask_sio import ConnectionRefusedError, SocketBlueprint, SocketIO, disconnect, emit, rooms
+from flask_sio import (
+    ConnectionRefusedError,
+    Namespace,
+    Server,
+    SocketBlueprint,
+    SocketIO,
+    disconnect,
+    emit,
+    rooms,
+)
 from flask_sio.server.users import user_id
 from tests.flask.polling import PollingClient
 from tests.flask.site import Site
@@ -45,6 +54,28 @@ def test_an_emit_reaches_all_tabs_of_a_user(known: Site) -> None:
     known.run(bob, lambda: known.socketio.send("text", user="ada"))
     assert [heard(known, tab) for tab in tabs] == [["everywhere", "from bob", "message"]] * 2
     assert heard(known, bob) == heard(known, stranger) == []
+
+
+def test_a_class_emits_to_users(known: Site) -> None:
+    """self.emit and self.send of a class-based namespace take user= too."""
+
+    class Chat(Namespace):
+        def on_tell(self, user: str) -> None:
+            self.emit("told", user=user)
+            self.send("text", user=user, include_self=False)
+
+    known.socketio.on_namespace(Chat("/class"))
+    ada, _ = join(known, "ada", "/class")
+    bob, _ = join(known, "bob", "/class")
+    ada.ask("tell", "bob", namespace="/class")
+    bob.until('42/class,["told"]')
+    bob.until('42/class,["message","text"]')
+    ada.ask("tell", "ada", namespace="/class")
+    assert [each for each in ada.received if each.startswith("42")] == ['42/class,["told"]']
+    alone = Chat("/alone")
+    Server().register_namespace(alone)
+    with pytest.raises(TypeError, match=r"SocketIO\.on_namespace"):
+        alone.emit("x", user="ada")
 
 
 def test_users_rooms_and_those_left_out_combine(known: Site) -> None:
