@@ -345,7 +345,7 @@ def _read(server: Server, fn: Callable[[], T], otherwise: T) -> T:
 # -- logging -----------------------------------------------------------------------------
 
 
-class _ToStderr(logging.StreamHandler[Any]):
+class _ToStderr(logging.StreamHandler):  # type: ignore[type-arg] # no subscript before 3.11
     """What ``logger=True`` adds: lines on stderr."""
 
 

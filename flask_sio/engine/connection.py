@@ -140,6 +140,11 @@ class Connection:
         self.alive()
         return self.polling.get(held)
 
+    def abandon(self, held: HeldPoll) -> None:
+        """Learn that nobody takes the answer of a held GET."""
+        if self.polling is not None:
+            self.polling.abandon(held)
+
     def begin_post(self) -> bool:
         """Admit a POST; two at once end the connection (data request overlap)."""
         if self.polling is None or self.state == "closed":
@@ -208,7 +213,8 @@ class Connection:
             if self.state == "open":
                 self.engine.loop.soon(self._end_if_silent)
             return
-        self._timer = self.engine.loop.call_at(when, self._beat)
+        if self.state == "open":  # a ping that could not be sent has ended it
+            self._timer = self.engine.loop.call_at(when, self._beat)
 
     def _end_if_silent(self) -> None:
         if self.state != "open":

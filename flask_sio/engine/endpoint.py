@@ -136,8 +136,12 @@ class Endpoint:
         else:
             held = HeldPoll(loop.waiter())
             if loop.call(self._get, connection, held):
-                with AbortWatch(loop, takeover.watch_fd(environ), connection, held):
-                    held.wait()
+                try:
+                    with AbortWatch(loop, takeover.watch_fd(environ), connection, held):
+                        held.wait()
+                except BaseException:  # a kill: nobody will write the answer
+                    loop.run(connection.abandon, held)
+                    raise
             parts = held.parts
         return self._send(request, self._answer(request, parts), start_response)
 

@@ -167,6 +167,8 @@ class Engine:
             connection.polling = Polling(connection)
         self.connections[connection.sid] = connection
         connection.handler = self._accept(connection)
+        if self.is_draining:  # it was let in before the drain began
+            self.loop.run(connection.shut_down)
         return connection
 
     def new_sid(self) -> str | None:
@@ -234,9 +236,16 @@ class Engine:
 
         loop.run(look)
         gone.wait(timeout + 1.0)
+        is_clean = not self.streams
+        loop.call(self._abort_streams)
         atexit.unregister(self._hold_worker)
         loop.run(loop.stop)
-        return not self.streams
+        return is_clean
+
+    def _abort_streams(self) -> None:
+        """Give back what still lingers: without its loop nobody would."""
+        for stream in list(self.streams):
+            stream.abort()
 
     def _hold_worker(self) -> None:
         """Keep an ending process until its clients have their close frames (``atexit``).

@@ -147,12 +147,16 @@ class Upgrade:
         found.claim()
         found.sock.settimeout(0)
 
-        def attach() -> None:
+        def attach() -> WebSocket:
             websocket = self._attach(found.sock, response, found.early, owned=False)
             websocket.stream.when_closed(lambda _stream: closed.set())
+            return websocket
 
-        loop.call(attach)
-        closed.wait()
+        websocket = loop.call(attach)
+        try:
+            closed.wait()
+        finally:  # also for a kill: the server closes the descriptor when this call ends
+            loop.call(websocket.stream.abort)
 
 
 def _headers(environ: Mapping[str, Any]) -> dict[str, str]:

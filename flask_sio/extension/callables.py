@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextvars import copy_context
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
@@ -66,27 +65,36 @@ class Async:
         self.fn = fn
 
     def __call__(self, *args: Any) -> Any:
-        run = current_app.ensure_sync(self.fn)
         context = current_event()
         if context is None:
-            return run(*args)
+            return self._run(*args)
         # An event loop blocks its thread, and under gevent all greenlets share one.
         loop = context.convention.server.engine.loop
-        return loop.in_thread(copy_context().run, run, *args)
+        return loop.in_thread(copy_context().run, self._run, *args)
+
+    def _run(self, *args: Any) -> Any:
+        from asgiref.sync import AsyncSingleThreadContext
+
+        run = current_app.ensure_sync(self.fn)
+        # Its thread ends with it, not with the next garbage collection.
+        with AsyncSingleThreadContext():  # type: ignore[no-untyped-call]
+            return run(*args)
 
 
 def as_sync(fn: Function) -> Function:
     """Return a function, or for an ``async def`` one what runs it to its end.
 
     Raises:
-        RuntimeError: it is async and asgiref is missing.
+        RuntimeError: it is async and asgiref is missing, or too old.
     """
     if not inspect.iscoroutinefunction(fn):
         return fn
-    if find_spec("asgiref") is None:
+    try:
+        from asgiref.sync import AsyncSingleThreadContext  # noqa: F401 # from 3.10 on
+    except ImportError:
         name = getattr(fn, "__qualname__", repr(fn))
         raise RuntimeError(
             f"{name} is async, and Flask runs such functions with asgiref, which is not "
-            "installed: pip install 'flask-sio[async]'"
-        )
+            "installed, or is older than 3.10: pip install 'flask-sio[async]'"
+        ) from None
     return Async(fn)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -76,16 +75,13 @@ class _Relay:
 def _in_patched(fn: Callable[..., T], *args: Any) -> T:
     """Call a function in an OS thread of a patched process, and clean up after it.
 
-    What it believes to be threads are greenlets of this thread. They end here, before the
-    caller goes on: some wait only because a frame in a traceback still holds their owner.
+    What it believes to be threads are greenlets of this thread. Those that have been told to
+    end do so here, before the caller goes on.
     """
     try:
         return fn(*args)
-    except BaseException as error:
-        traceback.clear_frames(error.__traceback__)
-        raise
     finally:
-        gevent.sleep(0.001)
+        gevent.sleep(0)
         gevent.get_hub().destroy(destroy_loop=True)
         # The entry of a thread that threading has not started; nobody else removes it.
         getattr(threading, "_active", {}).pop(threading.get_ident(), None)

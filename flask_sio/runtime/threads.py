@@ -45,6 +45,10 @@ _new_rlock: Callable[[], Any] = original("_thread", "RLock")
 _sleep: Callable[[float], None] = original("time", "sleep")
 
 
+_CAPTIVE_JOBS = 5000
+"""Turns of others that one thread takes at most before it goes on with its own work."""
+
+
 class _Waiter:
     """A raw lock, acquired twice; a pool worker that waits here frees its place.
 
@@ -168,16 +172,20 @@ class ThreadLoop(ThreadTasks):
     def _drain(self) -> None:
         while self._jobs and not self._is_turn() and self._lock.acquire(False):
             try:
-                self._run_jobs()
+                self._run_jobs(_CAPTIVE_JOBS)
             finally:
                 self._lock.release()
+            if len(self._jobs) > _CAPTIVE_JOBS:
+                self.nudge()  # the selector thread takes them, after timers and sockets
+                return
 
     def _is_turn(self) -> bool:
         """Whether the caller is in a turn: a finaliser or a signal handler within one."""
         return bool(self._lock._is_owned())
 
-    def _run_jobs(self) -> None:
-        while self._jobs:
+    def _run_jobs(self, at_most: int) -> None:
+        while self._jobs and at_most:
+            at_most -= 1
             fn, args = self._jobs.popleft()
             try:
                 fn(*args)
@@ -256,13 +264,17 @@ class ThreadLoop(ThreadTasks):
                 for fn in self._wheel.drain(time.monotonic()):
                     self._guarded(fn)
                 self._tick()
-                self._run_jobs()
+                self._run_jobs(len(self._jobs) + _CAPTIVE_JOBS)
                 discarded, self._discarded = self._discarded, []
             finally:
                 self._lock.release()
             for sock in discarded:
                 sock.close()
             self._drain()
+        with self._lock:  # what turns of others gave back after the last pass
+            discarded, self._discarded = self._discarded, []
+        for sock in discarded:
+            sock.close()
         self.selector.close()
         self._wake_in.close()
         self._wake_out.close()
@@ -298,8 +310,11 @@ class ThreadLoop(ThreadTasks):
         return _Watch(self, sock, on_readable, on_writable)
 
     def discard(self, sock: Any) -> None:
-        self._discarded.append(sock)
-        self.nudge()
+        if self.is_stopped:  # nobody may be there any more to close it
+            sock.close()
+        else:
+            self._discarded.append(sock)
+            self.nudge()
 
     # -- user code ---------------------------------------------------------------------
 
@@ -382,6 +397,7 @@ class _Pool:
         self._max = options.max_handlers or 256
         self.fresh = options.fresh_greenlets
         self._ready: deque[Turn] = deque()
+        self._pending: deque[Job] = deque()
         self._idle: list[_Worker] = []
         self._fewest_idle = 0
         self._trim_at = time.monotonic() + IDLE_S
@@ -411,15 +427,24 @@ class _Pool:
         self.busy += 1
         if self._idle:
             self._idle.pop().give(job)
-        else:
+            return
+        try:
             _Worker(self, job)
+        except RuntimeError:  # the process may start no more threads: it waits for a worker
+            self.running -= 1
+            self.busy -= 1
+            self._pending.append(job)
 
     def job_done(self, worker: _Worker | None) -> None:
         """Take back a worker, or only its place where the thread has ended."""
         self.running -= 1
         self.busy -= 1
         if worker is not None:
-            if self.loop.is_stopped:
+            if self._pending:
+                self.running += 1
+                self.busy += 1
+                worker.give(self._pending.popleft())
+            elif self.loop.is_stopped:
                 worker.give(None)
             else:
                 self._idle.append(worker)
@@ -447,7 +472,9 @@ class _Pool:
             )
 
     def _trim(self) -> None:
-        """End the threads that nobody needed for `IDLE_S` seconds."""
+        """End the threads that nobody needed for `IDLE_S` seconds; try again to start some."""
+        if self._pending:
+            self.start(self._pending.popleft())
         self._fewest_idle = min(self._fewest_idle, len(self._idle))
         now = time.monotonic()
         if now >= self._trim_at:

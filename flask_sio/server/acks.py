@@ -40,6 +40,10 @@ class PendingCall:
 Callback = Callable[..., object]
 
 
+MAX_OWED = 10_000
+"""Answers one socket may owe; beyond it the oldest is given up."""
+
+
 class Acks:
     """What one socket was asked, by ack id."""
 
@@ -54,6 +58,10 @@ class Acks:
         number = self._next
         self._next += 1
         self._owed[number] = whom
+        if len(self._owed) > MAX_OWED:
+            oldest = self._owed.pop(next(iter(self._owed)))
+            if isinstance(oldest, PendingCall):
+                oldest.fail()
         return number
 
     def take(self, number: int) -> PendingCall | Callback | None:

@@ -36,6 +36,10 @@ class Namespace:
     def __init__(self, namespace: str | None = None) -> None:
         self.namespace = namespace or "/"
 
+    def is_asyncio_based(self) -> bool:
+        """Return False, as python-socketio does for a class that is not asyncio's."""
+        return False
+
     # -- dispatch ----------------------------------------------------------------------
 
     @property

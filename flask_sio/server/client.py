@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from flask_sio.protocol.timers import Timer
     from flask_sio.server.server import Server
 
+_NAMESPACES = 1000
+"""Namespaces one connection may be in."""
 _TOMBSTONES = 64
 """Left namespaces remembered per client, so that late events for them do no harm."""
 _TOMBSTONE_CHARS = 256
@@ -134,9 +136,9 @@ class Client:
             if handler.any_event:
                 args, name = [name, *args], ANY
             job = EventJob(socket, name, handler, tuple(args), size, packet.id)
-            self._put(job, socket, packet.id)
-            for added in handler.more:
-                self._put(EventJob(socket, name, added, job.args, 0, None), socket, None)
+            if self._put(job, socket, packet.id):
+                for added in handler.more:  # all of an event's handlers are admitted, or none
+                    self._mailbox.put(EventJob(socket, name, added, job.args, 0, None))
 
     def _on_ack(self, packet: sio.Packet, size: int) -> None:
         socket = self._socket(packet.namespace)
@@ -154,8 +156,11 @@ class Client:
         if joined is not None and joined.state != "leaving":
             self._violation()
             return
-        if self._mailbox.waiting >= self.server.options.max_mailbox_events:
-            self._violation()  # it joins and leaves faster than handlers take it
+        if (
+            self._mailbox.waiting >= self.server.options.max_mailbox_events
+            or len(self.sockets) >= _NAMESPACES
+        ):
+            self._violation()  # it joins faster than handlers take it, or without end
             return
         space = self.server.space(namespace)
         if space is None:
@@ -180,14 +185,15 @@ class Client:
 
     # -- the mailbox -------------------------------------------------------------------
 
-    def _put(self, job: Job, socket: Socket, ack_id: int | None) -> None:
+    def _put(self, job: Job, socket: Socket, ack_id: int | None) -> bool:
+        """Queue what a client sent, or do what the overflow policy says and return False."""
         mailbox, options = self._mailbox, self.server.options
         if (
             mailbox.waiting < options.max_mailbox_events
             and mailbox.waiting_bytes + job.size <= options.max_mailbox_bytes
         ) or not mailbox.waiting:
             mailbox.put(job)
-            return
+            return True
         self.server.engine.warn_once(
             "a client sends faster than its handlers take it: over max_mailbox_events=%d or "
             "max_mailbox_bytes=%d the policy is mailbox_overflow=%r (said once)",
@@ -199,6 +205,7 @@ class Client:
             self._violation()
         elif options.mailbox_overflow == "error_ack" and ack_id is not None:
             self.acknowledge(socket, ack_id, {"error": "too many events"})
+        return False
 
     def acknowledge(self, socket: Socket, ack_id: int, result: Any) -> None:
         """Send the ack for what a handler returned. Any thread; renders in the caller's."""

@@ -3,8 +3,8 @@
 The server knows no framework: a `Convention` reads a handler's signature once, when it is
 registered, and runs it in whatever context its framework needs.
 
-Who handles an event, first match: a function for this event of this namespace; one for this
-event of any namespace (``"*"``); a function for any event of this namespace; one for any
+Who handles an event, first match: a function for this event of this namespace; one for any
+event (``"*"``) of this namespace; a function for this event of any namespace; one for any
 event of any; a class registered for this namespace; one registered for any. ``connect``
 and ``disconnect`` are no events: ``"*"`` never stands for them.
 """
@@ -160,9 +160,10 @@ class Handlers:
         self, namespace: str, event: str | int, own: dict[str | int, Handler]
     ) -> Handler | None:
         anywhere = self._events.get(ANY, {})
-        handler = anywhere.get(event)
-        if handler is None and kind_of(event) == "event":
-            handler = own.get(ANY) or anywhere.get(ANY)
+        if kind_of(event) == "event":
+            handler = own.get(ANY) or anywhere.get(event) or anywhere.get(ANY)
+        else:
+            handler = anywhere.get(event)
         if handler is None and self._classes:
             handler = self._find_method(namespace, event)
         return handler

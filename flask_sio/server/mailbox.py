@@ -155,7 +155,7 @@ class Mailbox:
 
     def hurry(self) -> None:
         """Let the last job wait for concurrent ones no more."""
-        self._is_hurried = True
+        self._is_hurried = bool(self._jobs) and any(job.is_last for job in self._jobs or ())
         self._wake()
 
     def overtake(self, job: Job | None) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from flask import Flask, current_app, g, request, session
 
-import flask_sio.extension.callables
 from flask_sio import Namespace, SocketBlueprint, SocketIO, call, emit, rooms
 from tests.flask.site import Site
 
@@ -150,7 +149,6 @@ def test_an_exception_keeps_its_traceback(site: Site, caplog: pytest.LogCaptureF
     site.run(client, lambda: None)
     assert "the handler of 'broken' failed" in caplog.text
     assert 'raise KeyError("why")' in caplog.text
-    caplog.clear()  # the traceback holds on to asgiref's thread
 
 
 def test_the_application_says_how(site: Site) -> None:
@@ -222,7 +220,7 @@ def test_async_handlers_in_a_patched_process() -> None:
 @pytest.mark.quick
 def test_without_asgiref_registration_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """An async handler without asgiref fails where it is registered, with the way out."""
-    monkeypatch.setattr(flask_sio.extension.callables, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "asgiref.sync", None)
 
     async def handler() -> None: ...
 

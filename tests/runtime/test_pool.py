@@ -179,7 +179,9 @@ def test_idle_workers_are_trimmed(runtime: Runtime, monkeypatch: pytest.MonkeyPa
         peer.send(*['42["wait"]'] * 20)
         gate.arrived(20)
         gate.open()
-        live.until(lambda: _idle(live) == 2)
+        # From 3.13 on nothing tells what a thread keeps: no thread is used again.
+        left = 2 if runtime == "gevent" or sys.version_info < (3, 13) else 0
+        live.until(lambda: not server.engine.loop.running_handlers and _idle(live) == left)
         for number in range(3):
             peer.send(f'420["echo",{number}]')
             assert peer.text() == f"430[{number}]"
