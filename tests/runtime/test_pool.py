@@ -22,7 +22,7 @@ from tests.servers.raw import http
 
 def _module(runtime: Runtime) -> Any:
     return importlib.import_module(
-        "flask_sio.runtime." + ("gevent" if runtime == "gevent" else "threads")
+        "flask_sio.runtime." + ("greenlet_pool" if runtime == "gevent" else "thread_pool")
     )
 
 
