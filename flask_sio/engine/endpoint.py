@@ -39,6 +39,7 @@ class Endpoint:
         if not engine.is_serving:
             found = takeover.find(environ, start_response)
             engine.start(None if found is None else found.is_gevent)
+            engine.warn_of_other_workers()
         request = EngineRequest.from_environ(environ)
         if request.method == "OPTIONS":
             return engine.cors.preflight(environ).send(start_response)

@@ -144,6 +144,16 @@ class Engine:
             self._said.add(message)
             self.loop.defer(logger.warning, message, *args)
 
+    def warn_of_other_workers(self) -> None:
+        """Say loudly that other workers do not know this one's clients. Any thread."""
+        if (workers := worker.count()) > 1:
+            self.warn_once(
+                "gunicorn runs %d workers, but a worker knows its own clients only: polling "
+                "fails (400) whenever another one is asked, and rooms and broadcasts end at "
+                "the worker. Run one: -w 1",
+                workers,
+            )
+
     # -- coming and going --------------------------------------------------------------
 
     @property
