@@ -17,8 +17,6 @@ from typing import Any, Literal
 
 from flask_sio import ids
 from flask_sio.engine.connection import Connection, Handler
-from flask_sio.engine.cookie import EngineCookie
-from flask_sio.engine.cors import CorsPolicy
 from flask_sio.engine.polling import Polling
 from flask_sio.options import ServerOptions
 from flask_sio.protocol import eio
@@ -40,10 +38,8 @@ class Engine:
     def __init__(self, options: ServerOptions, accept: Callable[[Connection], Handler]) -> None:
         self.options = options
         self.transports = options.transports
-        self.cors = CorsPolicy(
-            options.cors_allowed_origins, options.cors_credentials, options.trusted_proxies
-        )
-        self.cookie = EngineCookie(options.cookie)
+        self.cors = options.cors
+        self.cookie = options.engine_cookie
         self.connections: dict[str, Connection] = {}
         self.streams: set[AnyStream] = set()
         self._on_stream_closed = self.streams.discard

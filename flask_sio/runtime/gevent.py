@@ -8,8 +8,6 @@ critical section), so there is none: ``_busy`` sends re-entrant turns to the deq
 
 from __future__ import annotations
 
-import gc
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +15,6 @@ from typing import Any, Final, TypeVar
 
 import gevent
 from gevent.event import Event
-from greenlet import greenlet
 
 from flask_sio.protocol.timers import Timer, Wheel
 from flask_sio.runtime.greenlet_pool import GreenletPool
@@ -29,6 +26,7 @@ from flask_sio.runtime.loop import (
     Ticket,
     Waiter,
     Watch,
+    log_error,
     original,
 )
 from flask_sio.runtime.os_thread import OSThreads
@@ -36,7 +34,6 @@ from flask_sio.runtime.os_thread import OSThreads
 T = TypeVar("T")
 Job = Callable[[], object]
 
-logger = logging.getLogger("flask_sio.runtime")
 
 _READ, _WRITE = 1, 2  # libev's EV_READ and EV_WRITE, the same under libuv
 
@@ -176,7 +173,7 @@ class GeventLoop(GeventTasks):
                 self._busy = False
         errors, self._errors = self._errors, []
         for caught in errors:
-            self.defer(_log_error, caught)
+            self.defer(log_error, caught)
 
     def call(self, fn: Callable[..., T], *args: Any) -> T:
         if self._get_ident() != self._thread:
@@ -298,12 +295,3 @@ class GeventLoop(GeventTasks):
     @property
     def running_handlers(self) -> int:
         return self._pool.running
-
-
-def _log_error(error: BaseException) -> None:
-    logger.error("internal error", exc_info=error)
-
-
-def count_greenlets() -> int:
-    """Return how many greenlets are alive in this process; slow, for tests and stats."""
-    return sum(1 for thing in gc.get_objects() if isinstance(thing, greenlet) and not thing.dead)

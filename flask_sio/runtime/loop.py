@@ -14,6 +14,7 @@ Rules that both loops hold:
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,11 +33,14 @@ __all__ = [
     "Watch",
     "choose",
     "is_patched",
+    "log_error",
     "original",
     "tasks",
 ]
 
 T = TypeVar("T")
+
+logger = logging.getLogger("flask_sio.runtime")
 
 TURN_BUDGET_S = 0.002
 """Longest time handlers are started for before sockets and timers get their turn.
@@ -196,6 +200,11 @@ class Ticket:
         if self._error is not None:
             raise self._error
         return self._result
+
+
+def log_error(error: BaseException) -> None:
+    """Log what went wrong in a turn. On a worker: nothing logs in a turn."""
+    logger.error("internal error", exc_info=error)
 
 
 def original(module: str, name: str) -> Any:

@@ -8,7 +8,6 @@ the holder. Nothing in a turn waits, logs or runs user code.
 
 from __future__ import annotations
 
-import logging
 import selectors
 import socket
 import threading
@@ -27,6 +26,7 @@ from flask_sio.runtime.loop import (
     Ticket,
     Waiter,
     Watch,
+    log_error,
     original,
 )
 from flask_sio.runtime.thread_pool import ThreadPool
@@ -34,7 +34,6 @@ from flask_sio.runtime.thread_pool import ThreadPool
 T = TypeVar("T")
 Job = Callable[[], object]
 
-logger = logging.getLogger("flask_sio.runtime")
 
 _get_ident: Callable[[], int] = original("_thread", "get_ident")
 _allocate_lock: Callable[[], Any] = original("_thread", "allocate_lock")
@@ -187,7 +186,7 @@ class ThreadLoop(ThreadTasks):
             try:
                 fn(*args)
             except Exception as error:
-                self._pool.start(partial(_log_error, error))
+                self._pool.start(partial(log_error, error))
             del fn, args
 
     def call(self, fn: Callable[..., T], *args: Any) -> T:
@@ -280,7 +279,7 @@ class ThreadLoop(ThreadTasks):
         try:
             fn(*args)
         except Exception as error:
-            self._pool.start(partial(_log_error, error))
+            self._pool.start(partial(log_error, error))
 
     def _empty_wake(self) -> None:
         try:
@@ -338,7 +337,3 @@ class ThreadLoop(ThreadTasks):
     @property
     def running_handlers(self) -> int:
         return self._pool.busy
-
-
-def _log_error(error: BaseException) -> None:
-    logger.error("internal error", exc_info=error)
