@@ -11,11 +11,13 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gunicorn import version_info as gunicorn_version
+
+from tests.servers import gunicorn_conf
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 20.0
@@ -116,8 +118,13 @@ def launched(
     cafile: Path | None = None,
     interrupt: bool = False,
     clean: bool = True,
+    workers: int = 0,
 ) -> Iterator[Running]:
-    """Run ``argv`` until the block ends; if ``clean``, its log must hold no traceback."""
+    """Run ``argv`` until the block ends; if ``clean``, its log must hold no traceback.
+
+    With ``workers``, wait until so many of gunicorn's have started. One that is told to stop
+    while it boots may never hear of it, and its master then waits for it.
+    """
     full_env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {})}
     full_env.pop("FLASK_DEBUG", None)
     with log_path.open("wb") as log:
@@ -134,7 +141,8 @@ def launched(
         )
     server = Running(process, port, log_path, cafile=cafile, interrupt=interrupt)
     try:
-        _wait_until_it_listens(server)
+        _wait_until(server, "listen", lambda: _listens(server))
+        _wait_until(server, "start", lambda: server.log().count(gunicorn_conf.READY) >= workers)
         yield server
     finally:
         try:
@@ -147,29 +155,33 @@ def launched(
         server.assert_clean_log()
 
 
-def _wait_until_it_listens(server: Running) -> None:
+def _listens(server: Running) -> bool:
+    try:
+        server.connect(1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _wait_until(server: Running, what: str, holds: Callable[[], bool]) -> None:
     # The one place that has to ask again and again: no server tells when it listens
     # in a way that all of them share.
     deadline = time.monotonic() + READY_S
-    while True:
-        try:
-            server.connect(1.0).close()
-            return
-        except OSError:
-            ended = server.process.poll()
-            if ended is not None or time.monotonic() > deadline:
-                raise AssertionError(
-                    f"the server does not listen (exit code {ended}); {server.tail()}"
-                ) from None
-            time.sleep(0.02)
+    while not holds():
+        ended = server.process.poll()
+        if ended is not None or time.monotonic() > deadline:
+            raise AssertionError(f"the server does not {what} (exit code {ended}); {server.tail()}")
+        time.sleep(0.02)
 
 
 def gunicorn(app: str, port: int, worker: str, *options: str) -> list[str]:
-    """Return the command line of gunicorn with one worker of this class."""
+    """Return the command line of gunicorn, with one worker of this class if no option says more."""
     return [
         sys.executable,
         "-m",
         "gunicorn",
+        "-c",
+        gunicorn_conf.__file__,
         "-k",
         worker,
         "-b",
