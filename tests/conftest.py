@@ -10,10 +10,19 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.live import RUNTIMES, Runtime
 
 PATIENCE_S = 10
+
+# How long an example takes is the machine's business. The rest is Hypothesis's own choice:
+# under CI the examples are the same each time.
+settings.register_profile(
+    "untimed",
+    settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]),
+)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(params=RUNTIMES)
