@@ -91,6 +91,8 @@ class ServerOptions:
     serve_client: bool = True
     client_dir: str | None = None
     """Where the browser bundles lie."""
+    allow_request: Callable[[dict[str, Any]], Any] | None = None
+    """Asked with the environ of each handshake whether the client may come."""
     generate_id: Callable[..., str] | None = None
     """Gives the random part of new ids."""
     client_manager: MessageQueue | None = None
@@ -396,6 +398,7 @@ CHECKS: dict[str, Check] = {
     "json": Check("None or an object with dumps and loads", _or_none(_module)),
     "serve_client": _BOOL,
     "client_dir": Check("None or a directory's path", _or_none(_directory)),
+    "allow_request": Check("None or a function", _or_none(_function)),
     "generate_id": Check("None or a function", _or_none(_function)),
     "client_manager": Check("None or a flask_sio.MessageQueue", _queue),
     "serializer": Check(

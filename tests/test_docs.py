@@ -321,6 +321,19 @@ def test_signals(load: Load) -> None:
     assert program.online == set()
 
 
+def test_requests(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    """requests.py lets no bot in, and sets its headers."""
+    program = load("requests")
+    path = "/socket.io/?EIO=4&transport=polling"
+    http = program.app.test_client()
+    bot = http.get(path, headers={"User-Agent": "a bot"})
+    assert (bot.status_code, bot.json["message"]) == (403, "no bots, please")
+    assert "refused: no bots, please ({'name': 'ALLOW_REQUEST'})" in caplog.messages
+    headers = http.get(path).headers
+    assert (headers["X-Served-By"], headers["Referrer-Policy"]) == ("web-1", "no-referrer")
+    program.socketio.shutdown()
+
+
 def test_database(load: Load) -> None:
     """database.py writes and reads, in different handlers."""
     program = load("database")

@@ -14,6 +14,7 @@ from flask_sio.engine import http
 from flask_sio.engine.connection import Connection
 from flask_sio.engine.environ import slim
 from flask_sio.engine.gate import EngineRequest, Refusal, check
+from flask_sio.engine.hooks import merged
 from flask_sio.engine.http import Response
 from flask_sio.engine.polling import HeldPoll, Parts, payload
 from flask_sio.engine.release import AbortWatch, ReleasedPoll
@@ -44,9 +45,13 @@ class Endpoint:
         if request.method == "OPTIONS":
             return engine.cors.preflight(environ).send(start_response)
         refusal = check(request, engine.connections.get, engine)
+        if refusal is None and not request.sid and engine.options.allow_request is not None:
+            refusal = engine.hooks.admits(engine.options.allow_request, request)
         if refusal is not None:
             return self._refuse(request, refusal, start_response)
         connection = engine.connections.get(request.sid)
+        # Now, since a poll that is held may be answered in the owner's turn.
+        request.added = engine.hooks.add_headers(request)
         if request.is_upgrade:
             return Upgrade(engine, request, connection).answer(start_response)
         if connection is None:
@@ -62,8 +67,14 @@ class Endpoint:
     def _send(
         self, request: EngineRequest, response: Response, start_response: StartResponse
     ) -> list[bytes]:
-        response.headers.extend(self._engine.cors.headers(request.environ))
+        self._dress(request, response)
         return response.send(start_response, head=request.method == "HEAD")
+
+    def _dress(self, request: EngineRequest, response: Response) -> None:
+        """Add the headers that do not depend on what is answered."""
+        response.headers.extend(self._engine.cors.headers(request.environ))
+        if request.added and response.status.startswith("200 "):
+            response.headers = merged(response.headers, request.added)
 
     def _refuse(
         self, request: EngineRequest, refusal: Refusal, start_response: StartResponse
@@ -80,8 +91,8 @@ class Endpoint:
                 "revision 4: socket.io-client 3 or 4 (said once)",
                 request.eio,
             )
-        answer = http.ws_error if request.is_upgrade else http.error
-        return self._send(request, answer(refusal.code), start_response)
+        self._engine.hooks.refused(request, refusal)
+        return self._send(request, http.refusal(request.is_upgrade, refusal), start_response)
 
     def _packets(self, request: EngineRequest, parts: Parts) -> Response:
         options = self._engine.options
@@ -100,7 +111,8 @@ class Endpoint:
             return self._send(request, http.unavailable(), start_response)
         sid = engine.new_sid()
         if sid is None:
-            return self._send(request, http.error(3), start_response)
+            refusal = Refusal(3, "ID_GENERATION_ERROR", http.ERRORS[3][1])
+            return self._refuse(request, refusal, start_response)
         upgrades = self._upgrades(environ, start_response)
         kept, context = slim(environ), copy_context()
         connection = engine.loop.call(lambda: engine.open(sid, kept, context, polling=True))
@@ -155,7 +167,7 @@ class Endpoint:
 
     def _raw(self, request: EngineRequest, parts: Parts | None) -> bytes:
         response = self._answer(request, parts)
-        response.headers.extend(self._engine.cors.headers(request.environ))
+        self._dress(request, response)
         return response.raw()
 
     # -- POST --------------------------------------------------------------------------

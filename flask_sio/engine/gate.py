@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from flask_sio.engine import http
@@ -58,6 +58,8 @@ class EngineRequest:
     """Empty without an ``Origin`` header."""
     query: dict[str, str]
     environ: Mapping[str, Any]
+    added: list[tuple[str, str]] = field(default_factory=list)
+    """Headers that hooks have set for the answer, if it is no refusal."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, Any]) -> EngineRequest:

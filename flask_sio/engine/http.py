@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from flask_sio.errors import PacketError, PayloadTooBig, ProtocolError
@@ -29,6 +29,9 @@ ERRORS: dict[int, tuple[str, str]] = {
 }
 """Code -> (status of a plain HTTP answer, message). Source: engine.io 6, *server errors*."""
 
+ALLOW_REQUEST = "ALLOW_REQUEST"
+"""The context of a refusal that is the program's own."""
+
 _CHUNK_BYTES = 65536
 _MAX_LENGTH_DIGITS = 18  # int() of a long digit run is slow, and refused beyond 4300
 _GZIP_WBITS = 31
@@ -36,6 +39,17 @@ _ZLIB_WBITS = 15
 _WBITS = {"gzip": _GZIP_WBITS, "deflate": _ZLIB_WBITS}
 # A header line never continues: like Go's net/http, line ends in a value become spaces.
 _ONE_LINE = str.maketrans("\r\n\0", "   ")
+
+
+class Refused(Protocol):
+    """What `refusal` reads of the gate's answer."""
+
+    @property
+    def code(self) -> int: ...
+    @property
+    def context(self) -> str: ...
+    @property
+    def message(self) -> str: ...
 
 
 class BodyAborted(ProtocolError, ConnectionError):
@@ -90,6 +104,17 @@ def ws_error(code: int, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     content_type = ("Content-Type", "text/plain; charset=UTF-8")
     body = ERRORS[code][1].encode()
     return Response("400 Bad Request", [content_type, *_private(), *headers], body)
+
+
+def refusal(is_upgrade: bool, refused: Refused) -> Response:
+    """Refuse a request as the gate, or the program, wants it."""
+    if not is_upgrade:
+        return error(refused.code, refused.message)
+    response = ws_error(refused.code)
+    if refused.context == ALLOW_REQUEST:  # a 403 there too, and the program's own words
+        response.status = ERRORS[refused.code][0]
+        response.body = refused.message.encode("utf-8", "replace")
+    return response
 
 
 def poll_answer(payload: bytes) -> Response:

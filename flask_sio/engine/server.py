@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from flask_sio import ids
 from flask_sio.engine.connection import Connection, Handler
+from flask_sio.engine.hooks import EngineHooks
 from flask_sio.engine.polling import Polling
 from flask_sio.options import ServerOptions
 from flask_sio.protocol import eio
@@ -40,6 +41,7 @@ class Engine:
         self.transports = options.transports
         self.cors = options.cors
         self.cookie = options.engine_cookie
+        self.hooks = EngineHooks()
         self.connections: dict[str, Connection] = {}
         self.streams: set[AnyStream] = set()
         self._on_stream_closed = self.streams.discard

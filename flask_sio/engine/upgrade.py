@@ -15,7 +15,8 @@ from typing import Any
 from flask_sio.engine import http
 from flask_sio.engine.connection import Connection
 from flask_sio.engine.environ import slim
-from flask_sio.engine.gate import EngineRequest
+from flask_sio.engine.gate import EngineRequest, Refusal
+from flask_sio.engine.hooks import merged
 from flask_sio.engine.http import Response
 from flask_sio.engine.server import Engine
 from flask_sio.engine.websocket import Probe, WebSocket
@@ -29,10 +30,14 @@ _HTTP_1_0 = (
     b"Behind nginx set: proxy_http_version 1.1;"
 )
 
+_HANDSHAKE = "TRANSPORT_HANDSHAKE_ERROR"
+
 
 class _Refused(Exception):
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, context: str = "") -> None:
         self.response = response
+        self.context = context
+        """engine.io's name of the reason, for ``connection_error``; may be empty."""
 
 
 class _Rejected:
@@ -70,6 +75,9 @@ class Upgrade:
             else:
                 self._park(found, response)
         except _Refused as refused:
+            if refused.context:
+                refusal = Refusal(3, refused.context, http.ERRORS[3][1])
+                self._engine.hooks.refused(self._request, refusal)
             refused.response.headers.extend(self._engine.cors.headers(environ))
             return refused.response.send(start_response)
         start_response("101 Switching Protocols", [])
@@ -78,28 +86,30 @@ class Upgrade:
     def _check(self, environ: dict[str, Any], start_response: Any) -> tuple[takeover.Found, bytes]:
         engine = self._engine
         if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
-            raise _Refused(Response("400 Bad Request", [("Content-Type", "text/plain")], _HTTP_1_0))
+            plain = [("Content-Type", "text/plain")]
+            raise _Refused(Response("400 Bad Request", plain, _HTTP_1_0), _HANDSHAKE)
         if self._connection is None and engine.is_full:
             engine.say_full()
             raise _Refused(http.unavailable())
         if self._connection is not None and not engine.options.allow_upgrades:
-            raise _Refused(http.ws_error(3))
+            raise _Refused(http.ws_error(3), _HANDSHAKE)
         found = takeover.find(environ, start_response)
         if found is None:
-            raise _Refused(http.ws_error(3))
+            raise _Refused(http.ws_error(3), _HANDSHAKE)
         if self._connection is None:
             self._sid = engine.new_sid() or ""
             if not self._sid:
-                raise _Refused(http.ws_error(3))
+                raise _Refused(http.ws_error(3), "ID_GENERATION_ERROR")
         if found.handshaken:
             return found, b""
         try:
             accept = ws_handshake.check(_headers(environ))
         except HandshakeError as error:
             # Hop-by-hop headers are the WSGI server's; wsgiref fails on them.
-            headers = tuple(each for each in error.headers if each[0] != "Upgrade")
-            raise _Refused(http.ws_error(3, headers)) from None
-        return found, ws_handshake.response(accept, engine.cors.headers(environ))
+            kept = tuple(each for each in error.headers if each[0] != "Upgrade")
+            raise _Refused(http.ws_error(3, kept), _HANDSHAKE) from None
+        headers = merged(engine.cors.headers(environ), self._request.added)
+        return found, ws_handshake.response(accept, headers)
 
     def _prepare(self, found: takeover.Found) -> takeover.Swap:
         try:

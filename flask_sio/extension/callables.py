@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app
 
 from flask_sio.extension.context import current_event
-from flask_sio.server.handlers import Kind, PlainConvention
+from flask_sio.server.handlers import Kind, PlainConvention, fitting
 
 if TYPE_CHECKING:
     from flask_sio.extension.hooks import Hooks
     from flask_sio.server.class_namespace import Namespace
 
-__all__ = ["PLAIN", "Async", "Bound", "SidFirst", "as_sync"]
+__all__ = ["PLAIN", "Async", "Bound", "SidFirst", "as_sync", "is_of_the_call"]
 
 Function = Callable[..., Any]
 
@@ -98,3 +98,15 @@ def as_sync(fn: Function) -> Function:
             "installed, or is older than 3.10: pip install 'flask-sio[async]'"
         ) from None
     return Async(fn)
+
+
+def is_of_the_call(error: TypeError, handler: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a handler was not even entered, because it cannot take what was sent."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None or not frame.tb_frame.f_globals.get("__name__", "").startswith("flask_sio."):
+        return False
+    while isinstance(handler, (Bound, Async)):
+        handler = handler.fn
+    return fitting(handler, len(args), len(args)) is None

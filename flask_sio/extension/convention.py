@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -11,7 +12,7 @@ from flask import Flask, Request
 from flask.signals import got_request_exception
 
 from flask_sio.errors import ConnectionRefusedError
-from flask_sio.extension.callables import PLAIN, Async, Bound, SidFirst, as_sync
+from flask_sio.extension.callables import PLAIN, Bound, SidFirst, as_sync, is_of_the_call
 from flask_sio.extension.context import (
     AnswerContext,
     EventContext,
@@ -300,7 +301,7 @@ class FlaskConvention:
         if got_request_exception.receivers:
             app = self.app
             got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
-        if isinstance(error, TypeError) and _is_of_the_call(error, handler, context.args):
+        if isinstance(error, TypeError) and is_of_the_call(error, handler, context.args):
             self.app.logger.warning(
                 "the handler of %.200r takes no %d arguments, which %s in %s has sent",
                 context.message,
@@ -321,6 +322,10 @@ class FlaskConvention:
     def told(self, error: Exception) -> str:
         """Return what a client is told of an exception: details in debug mode only."""
         return f"{type(error).__name__}: {error}" if self.app.debug else INTERNAL_ERROR
+
+    def surround(self, environ: dict[str, Any]) -> AbstractContextManager[Any]:
+        """Give a request context of Flask's own for a request that no client has made yet."""
+        return self.app.request_context(environ)
 
     # -- what contexts are made of -----------------------------------------------------
 
@@ -369,18 +374,6 @@ class EmitterCallback:
         """Run it for an answer from another server, of whose client this one knows nothing."""
         invoke, context = self._convention.invoke, self.socket.client.context.copy()
         return context.run(invoke, self.socket, None, self.function, args, "ack")
-
-
-def _is_of_the_call(error: TypeError, handler: Any, args: tuple[Any, ...]) -> bool:
-    """Whether a handler was not even entered, because it cannot take what was sent."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    if frame is None or not frame.tb_frame.f_globals.get("__name__", "").startswith("flask_sio."):
-        return False
-    while isinstance(handler, (Bound, Async)):
-        handler = handler.fn
-    return fitting(handler, len(args), len(args)) is None
 
 
 def _trigger(namespace: Namespace, event: str, *args: Any) -> Any:

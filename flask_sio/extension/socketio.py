@@ -14,6 +14,7 @@ from flask_sio.extension.callables import as_sync
 from flask_sio.extension.convention import FlaskConvention
 from flask_sio.extension.emitting import Emitter
 from flask_sio.extension.hooks import Hooks, HookTable
+from flask_sio.extension.recording import Recorder
 from flask_sio.extension.registration import Registrar, Registration, SocketBlueprint
 from flask_sio.extension.running import Runner
 from flask_sio.options import from_config
@@ -34,7 +35,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _QUEUE_OPTIONS = {"message_queue", "channel"}
 
 
-class SocketIO(Registrar, Emitter, Runner):
+class SocketIO(Registrar, Recorder, Emitter, Runner):
     """A Socket.IO server for a Flask application.
 
     ``options`` are those of `Server`, and ``manage_session``, ``message_queue``, ``channel``.
@@ -99,6 +100,8 @@ class SocketIO(Registrar, Emitter, Runner):
         self._mount(app, server)
 
     def _enter_all(self, server: Server) -> None:
+        for record in self.records:
+            record.enter(server)
         for registration in self.handlers:
             registration.enter(server)
         for blueprint, namespace in self.blueprints:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -87,6 +88,9 @@ class Convention(Protocol):
 
     def told(self, error: Exception) -> str:
         """Return what a client may be told of an exception."""
+
+    def surround(self, environ: dict[str, Any]) -> AbstractContextManager[Any]:
+        """Give the context of what concerns a request, and no client yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +287,9 @@ class PlainConvention:
 
     def told(self, error: Exception) -> str:
         return INTERNAL_ERROR
+
+    def surround(self, environ: dict[str, Any]) -> AbstractContextManager[Any]:
+        return nullcontext()
 
 
 class _Anything:

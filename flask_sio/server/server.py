@@ -25,6 +25,7 @@ from flask_sio.server.cluster import Member
 from flask_sio.server.emitting import Emitting
 from flask_sio.server.handlers import Convention, Function, Handlers, PlainConvention
 from flask_sio.server.namespace import LiveNamespace
+from flask_sio.server.registering import Registering
 from flask_sio.server.users import Users
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ Rooms = Room | Iterable[Room] | None
 F = TypeVar("F", bound=Function)
 
 
-class Server(Emitting):
+class Server(Registering, Emitting):
     """A Socket.IO server, to be mounted by `WSGIApp`.
 
     Options are those of `flask_sio.options.ServerOptions`. Handlers take the socket's id
@@ -54,6 +55,7 @@ class Server(Emitting):
         self.handlers = Handlers(self.convention, bool(self.options.async_handlers))
         self.codec = JsonCodec() if self.options.json is None else ModuleCodec(self.options.json)
         self.engine = Engine(self.options, self._accept)
+        self.engine.hooks.surround = self.convention.surround
         self._endpoint = Endpoint(self.engine)
         self.slow_handler_hook = self.on_slow_handler
         """`on_slow_handler`, bound once for all mailboxes."""

@@ -1,0 +1,72 @@
+"""Hooks that are registered with the extension, and entered into each application's server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask_sio.engine.hooks import ConnectionFailure, HeadersHook
+from flask_sio.extension.callables import as_sync
+from flask_sio.extension.mounting import Mounted
+
+if TYPE_CHECKING:
+    from flask_sio.server.server import Server
+
+__all__ = ["Record", "Recorder"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+H = TypeVar("H", bound=HeadersHook)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A function, and how it is entered into a server."""
+
+    fn: Callable[..., Any]
+    enter: Callable[[Server], object]
+
+
+class Recorder(Mounted):
+    """The part of `SocketIO` that hooks are registered with. Each method is a decorator too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[Record] = []
+        """Every one, so that each application's server gets them all."""
+
+    def _record(self, record: Record) -> None:
+        self.records.append(record)
+        for server in self._servers():
+            record.enter(server)
+
+    # -- requests ----------------------------------------------------------------------
+
+    def on_connection_error(
+        self, fn: Callable[[ConnectionFailure], Any]
+    ) -> Callable[[ConnectionFailure], Any]:
+        """Call a function with each request that is refused: its code, message, environ.
+
+        In a request context of that request, before the answer is sent. What it raises is
+        logged.
+        """
+        called = as_sync(fn)
+        self._record(Record(fn, lambda server: server.on_connection_error(called)))
+        return fn
+
+    def on_initial_headers(self, fn: H) -> H:
+        """Let ``fn(headers, environ)`` add headers to the first answer a client gets.
+
+        In a request context of that request; ``headers`` is an empty
+        `wsgiref.headers.Headers`. What it raises is logged once, and what no answer can
+        carry is left out.
+        """
+        called = as_sync(fn)
+        self._record(Record(fn, lambda server: server.on_initial_headers(called)))
+        return fn
+
+    def on_headers(self, fn: H) -> H:
+        """Let ``fn(headers, environ)`` add headers to every answer; see `on_initial_headers`."""
+        called = as_sync(fn)
+        self._record(Record(fn, lambda server: server.on_headers(called)))
+        return fn
