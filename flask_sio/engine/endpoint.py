@@ -16,12 +16,11 @@ from flask_sio.engine.environ import slim
 from flask_sio.engine.gate import EngineRequest, Refusal, check
 from flask_sio.engine.hooks import merged
 from flask_sio.engine.http import Response
-from flask_sio.engine.polling import HeldPoll, Parts, payload
+from flask_sio.engine.owned import BrokenPost, answer_get, decode_post, read_post
+from flask_sio.engine.polling import Answer, HeldPoll
 from flask_sio.engine.release import AbortWatch, ReleasedPoll
-from flask_sio.engine.server import Engine
+from flask_sio.engine.server import Engine, Session
 from flask_sio.engine.upgrade import Upgrade
-from flask_sio.errors import PacketError, PayloadTooBig
-from flask_sio.protocol import eio
 from flask_sio.runtime import takeover
 
 StartResponse = Callable[..., Any]
@@ -37,29 +36,28 @@ class Endpoint:
     def handle(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; the WSGI application of the engine."""
         engine = self._engine
-        if not engine.is_serving:
+        if not engine.is_ready:
             found = takeover.find(environ, start_response)
-            engine.start(None if found is None else found.is_gevent)
-            engine.warn_of_other_workers()
+            engine.make_ready(None if found is None else found.is_gevent)
         request = EngineRequest.from_environ(environ)
         if request.method == "OPTIONS":
             return engine.cors.preflight(environ).send(start_response)
-        refusal = check(request, engine.connections.get, engine)
+        session = engine.session(request)
+        refusal = check(request, lambda _: session, engine)
         if refusal is None and not request.sid and engine.options.allow_request is not None:
             refusal = engine.hooks.admits(engine.options.allow_request, request)
         if refusal is not None:
             return self._refuse(request, refusal, start_response)
-        connection = engine.connections.get(request.sid)
         # Now, since a poll that is held may be answered in the owner's turn.
         request.added = engine.hooks.add_headers(request)
         if request.is_upgrade:
-            return Upgrade(engine, request, connection).answer(start_response)
-        if connection is None:
+            return Upgrade(engine, request, session).answer(start_response)
+        if session is None:
             return self._handshake(request, start_response)
         if request.method == "GET":
-            return self._poll(request, connection, start_response)
+            return self._poll(request, session, start_response)
         if request.method == "POST":
-            return self._send(request, self._post(request, connection), start_response)
+            return self._send(request, self._post(request, session), start_response)
         return self._send(request, http.method_not_allowed(), start_response)
 
     # -- answers -----------------------------------------------------------------------
@@ -94,10 +92,9 @@ class Endpoint:
         self._engine.hooks.refused(request, refusal)
         return self._send(request, http.refusal(request.is_upgrade, refusal), start_response)
 
-    def _packets(self, request: EngineRequest, parts: Parts) -> Response:
+    def _compressed(self, request: EngineRequest, response: Response) -> Response:
         options = self._engine.options
-        response = http.poll_answer(payload(parts))
-        if options.http_compression:
+        if options.http_compression and response.status == "200 OK":
             accepted = request.environ.get("HTTP_ACCEPT_ENCODING")
             response = http.compress(response, accepted, options.compression_threshold)
         return response
@@ -116,7 +113,8 @@ class Endpoint:
         upgrades = self._upgrades(environ, start_response)
         kept, context = slim(environ), copy_context()
         connection = engine.loop.call(lambda: engine.open(sid, kept, context, polling=True))
-        response = self._packets(request, [engine.open_packet(connection, upgrades).text])
+        parts = [engine.open_packet(connection, upgrades).text]
+        response = self._compressed(request, answer_get(parts))
         cookie = engine.cookie.set_cookie(connection.sid)
         if cookie is not None:
             response.headers.append(cookie)
@@ -135,67 +133,55 @@ class Endpoint:
         return []
 
     def _poll(
-        self, request: EngineRequest, connection: Connection, start_response: StartResponse
+        self, request: EngineRequest, session: Session, start_response: StartResponse
     ) -> list[bytes]:
         loop, environ = self._engine.loop, dict(request.environ)
         if loop.name == "threading":
-            released = ReleasedPoll(
-                self._engine, connection, lambda parts: self._raw(request, parts)
-            )
-            parts, is_released = released.get(environ, start_response)
+            released = ReleasedPoll(self._engine, session, lambda given: self._raw(request, given))
+            given, is_released = released.get(environ, start_response)
             if is_released:
                 start_response("101 Switching Protocols", [])
                 return []
         else:
             held = HeldPoll(loop.waiter())
-            if loop.call(self._get, connection, held):
+            if loop.call(session.get, held):
                 try:
-                    with AbortWatch(loop, takeover.watch_fd(environ), connection, held):
+                    with AbortWatch(loop, takeover.watch_fd(environ), session, held):
                         held.wait()
                 except BaseException:  # a kill: nobody will write the answer
-                    loop.run(connection.abandon, held)
+                    loop.run(session.abandon, held)
                     raise
-            parts = held.parts
-        return self._send(request, self._answer(request, parts), start_response)
+            given = held.given
+        return self._send(request, self._compressed(request, answer_get(given)), start_response)
 
-    @staticmethod
-    def _get(connection: Connection, held: HeldPoll) -> bool:
-        return connection.get(held)
-
-    def _answer(self, request: EngineRequest, parts: Parts | None) -> Response:
-        return http.bad_request() if parts is None else self._packets(request, parts)
-
-    def _raw(self, request: EngineRequest, parts: Parts | None) -> bytes:
-        response = self._answer(request, parts)
+    def _raw(self, request: EngineRequest, given: Answer) -> bytes:
+        response = self._compressed(request, answer_get(given))
         self._dress(request, response)
         return response.raw()
 
     # -- POST --------------------------------------------------------------------------
 
-    def _post(self, request: EngineRequest, connection: Connection) -> Response:
+    def _post(self, request: EngineRequest, session: Session) -> Response:
         loop = self._engine.loop
-        if not loop.call(connection.begin_post):
+        if not isinstance(session, Connection):
+            try:
+                return session.post(self._body(request))
+            except BrokenPost as broken:
+                if broken.reason is not None:
+                    session.end(broken.reason)
+                return broken.response
+        if not loop.call(session.begin_post):
             return http.bad_request()
         try:
-            return self._read_post(request, connection)
+            packets = decode_post(self._body(request))
+        except BrokenPost as broken:
+            if broken.reason is not None:
+                loop.run(session.end, broken.reason)
+            return broken.response
+        else:
+            return http.post_ok() if loop.call(session.post, packets) else http.bad_request()
         finally:
-            loop.run(connection.end_post)
+            loop.run(session.end_post)
 
-    def _read_post(self, request: EngineRequest, connection: Connection) -> Response:
-        loop, environ = self._engine.loop, request.environ
-        if environ.get("CONTENT_TYPE") == "application/octet-stream":
-            loop.run(connection.end, "transport error")
-            return http.bad_request()
-        try:
-            body = http.read_body(environ, self._engine.options.max_http_buffer_size)
-        except PayloadTooBig:
-            return http.too_large()
-        except (http.BodyAborted, PacketError):
-            loop.run(connection.end, "transport error")
-            return http.bad_request()
-        try:
-            packets = eio.decode_payload(body)
-        except PacketError:
-            loop.run(connection.end, "parse error")
-            return http.bad_request()
-        return http.post_ok() if loop.call(connection.post, packets) else http.bad_request()
+    def _body(self, request: EngineRequest) -> bytes:
+        return read_post(request.environ, self._engine.options.max_http_buffer_size)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from flask_sio.engine.http import Response
 from flask_sio.protocol import eio
 from flask_sio.protocol.encoded import Encoded
 
@@ -23,33 +24,36 @@ MAX_PACKETS = 16
 
 Parts = list[str]
 
+Answer = Parts | Response | None
+"""Of a GET: its packets; what the session's owner has made of them, where that is another
+worker; None for a request that must be refused (400)."""
+
 
 class HeldPoll:
     """One GET that waits for packets, and its answer."""
 
-    __slots__ = ("_on_answer", "_waiter", "parts")
+    __slots__ = ("_on_answer", "_waiter", "given")
 
     def __init__(
-        self, waiter: Waiter | None = None, on_answer: Callable[[Parts | None], None] | None = None
+        self, waiter: Waiter | None = None, on_answer: Callable[[Answer], None] | None = None
     ) -> None:
         self._waiter = waiter
         self._on_answer = on_answer
-        self.parts: Parts | None = None
-        """The packets of the answer; None for a request that must be refused (400)."""
+        self.given: Answer = None
 
-    def wait(self) -> Parts | None:
+    def wait(self) -> Answer:
         """Wait for the answer, in the WSGI call of a parked GET."""
         if self._waiter is not None:
             self._waiter.wait()
-        return self.parts
+        return self.given
 
-    def answer(self, parts: Parts | None) -> None:
+    def answer(self, given: Answer) -> None:
         """Settle this GET. Once."""
-        self.parts = parts
+        self.given = given
         if self._waiter is not None:
             self._waiter.set()
         if self._on_answer is not None:
-            self._on_answer(parts)
+            self._on_answer(given)
 
 
 class Polling:

@@ -12,8 +12,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from flask_sio.engine.connection import Connection
-from flask_sio.engine.polling import HeldPoll, Parts
+from flask_sio.engine.away import PollSource
+from flask_sio.engine.http import Response
+from flask_sio.engine.polling import Answer, HeldPoll
 from flask_sio.engine.server import Engine
 from flask_sio.runtime import takeover
 from flask_sio.runtime.loop import Loop, Watch
@@ -27,27 +28,27 @@ class ReleasedPoll:
     """One GET under threads: answered through WSGI at once, or held on our own socket."""
 
     def __init__(
-        self, engine: Engine, connection: Connection, render: Callable[[Parts | None], bytes]
+        self, engine: Engine, source: PollSource, render: Callable[[Answer], bytes]
     ) -> None:
         self._engine = engine
-        self._connection = connection
+        self._source = source
         self._render = render
         self._stream: Stream | None = None
         self._held: HeldPoll | None = None
 
-    def get(self, environ: dict[str, Any], start_response: Any) -> tuple[Parts | None, bool]:
-        """Return (packets, False), or (None, True) if the socket was taken and GET is held."""
+    def get(self, environ: dict[str, Any], start_response: Any) -> tuple[Answer, bool]:
+        """Return (answer, False), or (None, True) if the socket was taken and GET is held."""
         loop = self._engine.loop
         swap = self._prepare(environ, start_response)
         if swap is None:
             held = HeldPoll(loop.waiter())
-            if loop.call(self._connection.get, held):
+            if loop.call(self._source.get, held):
                 held.wait()
-            return held.parts, False
+            return held.given, False
         self._held = HeldPoll(on_answer=self._answer)
         if loop.call(self._hold, swap):
             return None, True
-        return self._held.parts, False
+        return self._held.given, False
 
     @staticmethod
     def _prepare(environ: dict[str, Any], start_response: Any) -> takeover.Swap | None:
@@ -61,23 +62,23 @@ class ReleasedPoll:
 
     def _hold(self, swap: takeover.Swap) -> bool:
         assert self._held is not None
-        if not self._connection.get(self._held):
+        if not self._source.get(self._held):
             swap.abandon()
             return False
         self._stream = Stream(self._engine.loop, swap.commit(), self)
         self._engine.keep(self._stream)
         return True
 
-    def _answer(self, parts: Parts | None) -> None:
+    def _answer(self, given: Answer) -> None:
         if self._stream is None:  # answered before the socket was taken
             return
-        if parts is None or sum(map(len, parts)) <= _INLINE_BYTES:
-            self._write(self._render(parts))
+        if _size(given) <= _INLINE_BYTES:
+            self._write(self._render(given))
         else:
-            self._engine.loop.defer(self._render_and_write, parts)
+            self._engine.loop.defer(self._render_and_write, given)
 
-    def _render_and_write(self, parts: Parts) -> None:
-        self._engine.loop.run(self._write, self._render(parts))
+    def _render_and_write(self, given: Answer) -> None:
+        self._engine.loop.run(self._write, self._render(given))
 
     def _write(self, answer: bytes) -> None:
         if self._stream is not None:
@@ -88,20 +89,24 @@ class ReleasedPoll:
         """Ignore a pipelined request: the answer says ``Connection: close``."""
 
     def gone(self) -> None:
-        if self._held is not None and self._connection.polling is not None:
-            self._connection.polling.abandon(self._held)
+        if self._held is not None:
+            self._source.abandon(self._held)
+
+
+def _size(given: Answer) -> int:
+    if isinstance(given, Response):
+        return len(given.body)
+    return 0 if given is None else sum(map(len, given))
 
 
 class AbortWatch:
     """While entered, ends the connection when the peer of a parked GET leaves."""
 
-    def __init__(
-        self, loop: Loop, sock: Any | None, connection: Connection, held: HeldPoll
-    ) -> None:
+    def __init__(self, loop: Loop, sock: Any | None, source: PollSource, held: HeldPoll) -> None:
         self._loop = loop
         # gevent's socket would wait in the hub; the one below it does not.
         self._sock: Any = getattr(sock, "_sock", sock)
-        self._connection = connection
+        self._source = source
         self._held = held
         self._watch: Watch | None = None
 
@@ -114,7 +119,7 @@ class AbortWatch:
             self._loop.call(self._stop)
 
     def _start(self) -> None:
-        if self._held.parts is None:
+        if self._held.given is None:
             self._watch = self._loop.watch(self._sock, self._look, lambda: None)
 
     def _stop(self) -> None:
@@ -130,5 +135,5 @@ class AbortWatch:
         except OSError:
             peeked = b""
         self._stop()  # a pipelined request would keep us awake
-        if not peeked and self._connection.polling is not None:
-            self._connection.polling.abandon(self._held)
+        if not peeked:
+            self._source.abandon(self._held)

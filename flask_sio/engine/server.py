@@ -16,7 +16,9 @@ from contextvars import Context
 from typing import Any, Literal
 
 from flask_sio import ids
+from flask_sio.engine.away import Away, Others
 from flask_sio.engine.connection import Connection, Handler
+from flask_sio.engine.gate import EngineRequest
 from flask_sio.engine.hooks import EngineHooks
 from flask_sio.engine.polling import Polling
 from flask_sio.options import ServerOptions
@@ -27,6 +29,8 @@ from flask_sio.runtime.loop import Loop, PoolOptions, Tasks, choose, is_patched,
 from flask_sio.runtime.stream import AnyStream
 
 logger = logging.getLogger("flask_sio.engine")
+
+Session = Connection | Away
 
 _FD_RESERVE = 64
 """Descriptors left to the application: files, databases, the listener."""
@@ -51,6 +55,11 @@ class Engine:
         self._loop: Loop | None = None
         self._expected = options.async_mode
         self._is_serving = False
+        self.others: Others | None = None
+        """The other workers of this host; None where there are none, or nobody looks for them."""
+        self._is_ready = False
+        self._has_others = False
+        self._ready_lock = threading.Lock()
         self._borrowers: set[object] = set()
         self._loop_lock = threading.Lock()
         self._said: set[str] = set()
@@ -75,6 +84,19 @@ class Engine:
     def is_serving(self) -> bool:
         """Whether the loop was started for good, and not only for clients in this process."""
         return self._is_serving
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests can be answered: there is a loop, and other workers were looked for."""
+        return self._is_ready
+
+    def make_ready(self, on_gevent: bool | None) -> None:
+        """Start the loop for good and find the other workers, once. Any thread; not in a turn."""
+        with self._ready_lock:
+            if not self._is_ready:
+                self.start(on_gevent)
+                self._has_others = self.others is not None and self.others.join()
+                self._is_ready = True
 
     def start(self, on_gevent: bool | None, borrower: object | None = None) -> Loop:
         """Choose the loop by the first request's socket, once.
@@ -142,15 +164,12 @@ class Engine:
             self._said.add(message)
             self.loop.defer(logger.warning, message, *args)
 
-    def warn_of_other_workers(self) -> None:
-        """Say loudly that other workers do not know this one's clients. Any thread."""
-        if (workers := worker.count()) > 1:
-            self.warn_once(
-                "gunicorn runs %d workers, but a worker knows its own clients only: polling "
-                "fails (400) whenever another one is asked, and rooms and broadcasts end at "
-                "the worker. Run one: -w 1",
-                workers,
-            )
+    def session(self, request: EngineRequest) -> Session | None:
+        """Return the session of a request, wherever it is. Any thread."""
+        connection = self.connections.get(request.sid)
+        if connection is None and self._has_others and self.others is not None and request.sid:
+            return self.others.find(request)
+        return connection
 
     # -- coming and going --------------------------------------------------------------
 

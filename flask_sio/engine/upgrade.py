@@ -1,9 +1,13 @@
 """From a WSGI request to a WebSocket of ours: a new connection's, or a probe's.
 
 Everything that can fail comes before the server's socket is taken (decision 10): limits,
-the handshake, the decoy. After that the WSGI call ends at once with a 101 that goes
-nowhere, or, where the socket cannot be taken (TLS ended in this process), it waits for the
-WebSocket to close (*park*).
+the handshake, the decoy, the way to the worker that owns the session. After that the WSGI
+call ends at once with a 101 that goes nowhere, or, where the socket cannot be taken (TLS
+ended in this process), it waits for the WebSocket to close (*park*).
+
+The probe of a session that another worker owns is for that worker: it gets the socket, and
+nothing of it stays here. A socket that cannot be taken stays, and what it carries goes
+through one end of a socket pair whose other end the owner gets (*relay*).
 """
 
 from __future__ import annotations
@@ -13,12 +17,14 @@ from contextvars import copy_context
 from typing import Any
 
 from flask_sio.engine import http
+from flask_sio.engine.away import Away, HandOver
 from flask_sio.engine.connection import Connection
 from flask_sio.engine.environ import slim
 from flask_sio.engine.gate import EngineRequest, Refusal
 from flask_sio.engine.hooks import merged
 from flask_sio.engine.http import Response
-from flask_sio.engine.server import Engine
+from flask_sio.engine.relay import Relay
+from flask_sio.engine.server import Engine, Session
 from flask_sio.engine.websocket import Probe, WebSocket
 from flask_sio.errors import HandshakeError
 from flask_sio.protocol import ws_handshake
@@ -49,31 +55,33 @@ class _Rejected:
     def on_lost(self, reason: str) -> None: ...
 
 
+class _Ignored:
+    """Reads what comes on a socket that is about to close."""
+
+    def received(self, data: bytes) -> None: ...
+    def gone(self) -> None: ...
+
+
 class Upgrade:
     """One upgrade request that the gate has let through."""
 
-    def __init__(
-        self, engine: Engine, request: EngineRequest, connection: Connection | None
-    ) -> None:
+    def __init__(self, engine: Engine, request: EngineRequest, session: Session | None) -> None:
         self._engine = engine
         self._request = request
-        self._connection = connection
+        self._session = session
         self._sid = ""
-        self._environ = slim(dict(request.environ)) if connection is None else {}
+        self._environ = slim(dict(request.environ)) if session is None else {}
         self._context = copy_context()
 
     def answer(self, start_response: Callable[..., Any]) -> list[bytes]:
         """Answer 101 and return when the WSGI call may end, or refuse."""
-        environ = dict(self._request.environ)
+        environ, session = dict(self._request.environ), self._session
         try:
             found, response = self._check(environ, start_response)
-            if found.can_swap:
-                swap = self._prepare(found)
-                self._engine.loop.call(
-                    lambda: self._attach(swap.commit(), response, found.early, owned=True)
-                )
+            if session is None or isinstance(session, Connection):
+                self._take(found, response)
             else:
-                self._park(found, response)
+                self._pass_on(found, response, self._way(session))
         except _Refused as refused:
             if refused.context:
                 refusal = Refusal(3, refused.context, http.ERRORS[3][1])
@@ -83,33 +91,92 @@ class Upgrade:
         start_response("101 Switching Protocols", [])
         return []
 
+    def adopt(self, sock: Any, early: bytes, response: bytes) -> None:
+        """Go on with a socket that came in at another worker, which has checked it and made
+        the 101. Owner's turn.
+        """
+        if isinstance(self._session, Connection):
+            self._attach(sock, response, early, owned=True)
+        else:
+            self.refuse(sock, http.ws_error(1) if response else None)
+
+    def refuse(self, sock: Any, refusal: Response | None) -> None:
+        """Answer on such a socket, unless it has been answered, and close it. Owner's turn."""
+        stream = Stream(self._engine.loop, sock, _Ignored())
+        self._engine.keep(stream)
+        if refusal is not None:
+            stream.send(refusal.raw())
+        stream.close()
+
+    def _take(self, found: takeover.Found, response: bytes) -> None:
+        if found.can_swap:
+            swap = self._prepare(found)
+            self._engine.loop.call(
+                lambda: self._attach(swap.commit(), response, found.early, owned=True)
+            )
+        else:
+            self._park(found, response)
+
+    # -- what another worker owns ------------------------------------------------------
+
+    @staticmethod
+    def _way(away: Away) -> HandOver:
+        try:
+            return away.hand_over()
+        except OSError:  # it has ended just now
+            raise _Refused(http.ws_error(1)) from None
+
+    def _pass_on(self, found: takeover.Found, response: bytes, way: HandOver) -> None:
+        loop = self._engine.loop
+        try:
+            relay = None if found.can_swap else Relay.prepare(self._engine)
+            swap = self._prepare(found) if found.can_swap else None
+        except OSError:
+            way.cancel()
+            raise _Refused(http.unavailable()) from None
+        except _Refused:
+            way.cancel()
+            raise
+        if swap is not None:
+            loop.call(lambda: way.send(swap.commit(), found.early, response))
+        elif relay is not None:
+            found.claim()
+            found.sock.settimeout(0)
+            loop.call(way.send, relay.far_end, found.early, response)
+            relay.run(found.sock)
+
+    # -- checks ------------------------------------------------------------------------
+
     def _check(self, environ: dict[str, Any], start_response: Any) -> tuple[takeover.Found, bytes]:
         engine = self._engine
         if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
             plain = [("Content-Type", "text/plain")]
             raise _Refused(Response("400 Bad Request", plain, _HTTP_1_0), _HANDSHAKE)
-        if self._connection is None and engine.is_full:
+        if self._session is None and engine.is_full:
             engine.say_full()
             raise _Refused(http.unavailable())
-        if self._connection is not None and not engine.options.allow_upgrades:
+        if self._session is not None and not engine.options.allow_upgrades:
             raise _Refused(http.ws_error(3), _HANDSHAKE)
         found = takeover.find(environ, start_response)
         if found is None:
             raise _Refused(http.ws_error(3), _HANDSHAKE)
-        if self._connection is None:
+        if self._session is None:
             self._sid = engine.new_sid() or ""
             if not self._sid:
                 raise _Refused(http.ws_error(3), "ID_GENERATION_ERROR")
-        if found.handshaken:
-            return found, b""
+        return found, b"" if found.handshaken else self._handshake()
+
+    def _handshake(self) -> bytes:
+        """Return the 101 that answers the request."""
+        environ = self._request.environ
         try:
             accept = ws_handshake.check(_headers(environ))
         except HandshakeError as error:
             # Hop-by-hop headers are the WSGI server's; wsgiref fails on them.
             kept = tuple(each for each in error.headers if each[0] != "Upgrade")
             raise _Refused(http.ws_error(3, kept), _HANDSHAKE) from None
-        headers = merged(engine.cors.headers(environ), self._request.added)
-        return found, ws_handshake.response(accept, headers)
+        headers = merged(self._engine.cors.headers(environ), self._request.added)
+        return ws_handshake.response(accept, headers)
 
     def _prepare(self, found: takeover.Found) -> takeover.Swap:
         try:
@@ -122,13 +189,17 @@ class Upgrade:
 
     def _attach(self, sock: Any, response: bytes, early: bytes, *, owned: bool) -> WebSocket:
         """Put the socket to work. Nothing here may fail: the server has let go of it."""
-        connection = self._connection
+        connection = self._session
         if connection is None:
             connection = self._engine.open(self._sid, self._environ, self._context, polling=False)
             websocket = self._start(sock, connection, response, owned)
             connection.websocket = websocket
             websocket.stream.send(self._engine.open_packet(connection, []).ws)
-        elif connection.probe is None and connection.polling is not None:
+        elif (
+            isinstance(connection, Connection)
+            and connection.probe is None
+            and connection.polling is not None
+        ):
             # Known before its WebSocket is: that may have died already, and ends the probe.
             probe = connection.probe = Probe(connection)
             websocket = self._start(sock, probe, response, owned)

@@ -8,6 +8,7 @@ critical section), so there is none: ``_busy`` sends re-entrant turns to the deq
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -263,6 +264,21 @@ class GeventLoop(GeventTasks):
 
     def discard(self, sock: Any) -> None:
         self.libev.run_callback(sock.close)
+
+    def part_with(self, sock: Any) -> None:
+        # libev never removes what was watched once, and epoll keeps it while any process has
+        # the socket: each event of it there would make libev rebuild the whole set here.
+        backend = self.libev.fileno()
+        try:
+            epoll = original("select", "epoll").fromfd(os.dup(-1 if backend is None else backend))
+        except (AttributeError, OSError):  # another system, another backend
+            return
+        try:
+            epoll.unregister(sock.fileno())
+        except OSError:
+            pass  # it has never been watched
+        finally:
+            epoll.close()
 
     # -- user code ---------------------------------------------------------------------
 

@@ -144,6 +144,12 @@ class Loop(Tasks, Protocol):
     def discard(self, sock: Any) -> None:
         """Close a socket, watched no more, at the end of this pass. Owner's turn."""
 
+    def part_with(self, sock: Any) -> None:
+        """Forget a socket that another process goes on with, before it is passed on.
+
+        It is not watched any more, or never was; the caller closes it. Owner's turn.
+        """
+
     def ready(self, turn: Turn) -> None:
         """Queue a client that has a handler to run. Owner's turn."""
 

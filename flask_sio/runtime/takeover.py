@@ -27,7 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Found", "Swap", "find", "has_socket", "watch_fd"]
+__all__ = ["Found", "Swap", "find", "has_socket", "plain_socket", "watch_fd"]
 
 _SOCKET_KEYS = ("gunicorn.socket", "gunicorn.sock", "werkzeug.socket")
 # wsgi.input wraps the reader of the connection: pywsgi and cheroot, werkzeug's chunked
@@ -316,6 +316,16 @@ def _plain_class() -> type[socket.socket]:
         return socket.socket
     original: type[socket.socket] = monkey.get_original("socket", "socket")
     return original
+
+
+def plain_socket(sock: _socket.socket) -> socket.socket:
+    """Return a bare socket as a non-blocking one of the stdlib's original class.
+
+    The bare one is empty afterwards. Never raises for an open socket.
+    """
+    mine = _plain_class()(sock.family, sock.type, sock.proto, fileno=sock.detach())
+    mine.setblocking(False)
+    return mine
 
 
 def _dead_end() -> _socket.socket:

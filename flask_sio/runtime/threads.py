@@ -312,6 +312,9 @@ class ThreadLoop(ThreadTasks):
             self._discarded.append(sock)
             self.nudge()
 
+    def part_with(self, sock: Any) -> None:
+        pass  # the selector knows only what is watched
+
     # -- user code ---------------------------------------------------------------------
 
     def defer(self, fn: Callable[..., object], *args: Any) -> None:

@@ -35,6 +35,24 @@ def grace_s() -> float:
     return 0.8 * float(worker.cfg.graceful_timeout)
 
 
+def name() -> str:
+    """Return what all workers of an application have in common, restarts included.
+
+    The addresses it listens on and where its code is; empty outside of gunicorn.
+    """
+    worker = _worker()
+    if worker is None:
+        return ""
+    return f"{_addresses(worker)} {getattr(worker.app, 'app_uri', None) or worker.cfg.wsgi_app}"
+
+
+def _addresses(worker: Any) -> list[str]:
+    try:
+        return sorted(str(listener.getsockname()) for listener in worker.sockets)
+    except (AttributeError, OSError):  # it listens no more
+        return sorted(map(str, worker.cfg.bind))
+
+
 def count() -> int:
     """Return how many workers serve this address; 1 where nobody tells."""
     worker = _worker()
