@@ -9,6 +9,7 @@
     │   ├── FrameError           a WebSocket violation; carries the close ``code``
     │   └── HandshakeError       a WebSocket upgrade that cannot be answered by 101
     ├── ConnectionRefusedError   raised by a connect handler to refuse a client
+    ├── PayloadError             what a client sent is not what its handler takes
     ├── TimeoutError             no answer to a ``call()`` in time (a builtin TimeoutError too)
     ├── DisconnectedError        the client left before it answered
     ├── BadNamespaceError        a namespace that nobody serves
@@ -19,6 +20,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "HandshakeError",
     "NotConnectedError",
     "PacketError",
+    "PayloadError",
     "PayloadTooBig",
     "ProtocolError",
     "SocketIOError",
@@ -102,6 +105,50 @@ class ConnectionRefusedError(SocketIOError):
         if data:
             refusal["data"] = data[0] if len(data) == 1 else data
         return refusal
+
+
+class PayloadError(SocketIOError):
+    """What a client sent is not what the handler takes; a handler may raise it, too.
+
+    ``PayloadError("no such room", [0, "room"])`` names the argument by its number, and the
+    field in it. The client is told: by the ack if it asked for one, else by the event
+    ``invalid_payload``; one that connects is refused.
+    """
+
+    def __init__(
+        self,
+        message: str = "is not valid",
+        path: Sequence[str | int] = (),
+        *,
+        faults: Iterable[tuple[tuple[str | int, ...], str]] | None = None,
+    ) -> None:
+        self.faults = [(tuple(path), message)] if faults is None else list(faults)
+        """Pairs of a path and a text."""
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return "; ".join(
+            ": ".join((".".join(map(str, path)), text)) if path else text
+            for path, text in self.faults
+        )
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """What the client is told: ``[{"path": [0, "age"], "message": "must be ..."}]``."""
+        return [
+            {"path": [_short(step) for step in path], "message": text[:_TEXT_CHARS]}
+            for path, text in self.faults[:MAX_FAULTS]
+        ]
+
+
+MAX_FAULTS = 20
+"""Faults of one payload that its client is told of."""
+_TEXT_CHARS = 500
+_STEP_CHARS = 100
+
+
+def _short(step: str | int) -> str | int:
+    return step if isinstance(step, int) else step[:_STEP_CHARS]
 
 
 class TimeoutError(SocketIOError, builtins.TimeoutError):

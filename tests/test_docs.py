@@ -246,6 +246,34 @@ def test_errors(load: Load, caplog: pytest.LogCaptureFixture) -> None:
         assert not client.is_connected("/broken")
 
 
+def test_payloads(load: Load) -> None:
+    """payloads.py checks what clients send, and the page shows the answer."""
+    program = load("payloads")
+    assert client_of(program).refused == {
+        "message": "Invalid payload",
+        "data": {"errors": [{"path": [], "message": "must be an object"}]},
+    }
+    with client_of(program, auth={"token": "secret"}) as client:
+        items = [{"product": "tea", "count": 2}, {"product": "milk"}]
+        answer = client.emit("order", {"items": items}, True, callback=True)
+        assert answer == {"pieces": 3, "urgent": True}
+        answer = client.emit(
+            "order", {"items": [{"product": "tea", "count": 0}, {}]}, callback=True
+        )
+        assert answer == {
+            "error": "Invalid payload",
+            "errors": [
+                {"path": [0, "items", 0], "message": "order at least one of each"},
+                {"path": [0, "items", 1, "product"], "message": "is missing"},
+            ],
+        }
+        client.emit("order", {"items": items * 6, "ship_by": "bike"})
+        [event] = client.get_received()
+        assert event["args"][0]["errors"] == [
+            {"path": [0, "items"], "message": "does not fit on a bike"}
+        ]
+
+
 def test_elsewhere(load: Load) -> None:
     """elsewhere.py emits from a view."""
     program = load("elsewhere")

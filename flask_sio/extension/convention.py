@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from flask import Flask, Request
 from flask.signals import got_request_exception
 
-from flask_sio.errors import ConnectionRefusedError
+from flask_sio.errors import ConnectionRefusedError, PayloadError
 from flask_sio.extension.callables import PLAIN, Bound, SidFirst, as_sync, is_of_the_call
 from flask_sio.extension.context import (
     AnswerContext,
@@ -28,10 +28,12 @@ from flask_sio.server.handlers import (
     FAILED_LINE,
     INTERNAL_ERROR,
     Kind,
+    Methods,
     Registered,
     fitting,
     kind_of,
 )
+from flask_sio.server.payloads import typed
 from flask_sio.signals import client_connected, client_disconnected, event_received
 
 if TYPE_CHECKING:
@@ -87,13 +89,16 @@ class FlaskConvention:
             RuntimeError: ``fn`` is ``async`` and asgiref is missing.
         """
         if isinstance(fn, Bound):
-            return Bound(FlaskConvention.adapt(kind, fn.fn), fn.hooks, fn.instance)
+            adapted = FlaskConvention.adapt(kind, fn.fn, any_event)
+            return Bound(adapted, fn.hooks, fn.instance)
         name = getattr(fn, "__qualname__", None) or repr(fn)
         if not callable(fn):
             raise TypeError(f"the {kind} handler must be a function, not {name}")
         handler = as_sync(fn)
         count = 1 if kind == "event" else fitting(fn, 1, 0)
         if count is not None:
+            if kind != "disconnect" and not any_event:
+                handler = typed(handler, is_whole=kind == "connect", reads=fn)
             return handler if count else lambda _argument: handler()
         argument = "auth" if kind == "connect" else "reason"
         raise TypeError(f"the {kind} handler {name} must take nothing or one ({argument})")
@@ -109,7 +114,7 @@ class FlaskConvention:
             fn = PLAIN.bind(namespace, event, kind)
             return None if fn is None else SidFirst(fn, kind)
         if namespace.handles_by_trigger:
-            namespace._adapt = _adapt_method
+            namespace._adapt = Methods(_adapt_method)
             return Bound(partial(_trigger, namespace, event), instance=namespace)
         method = namespace.method_of(event)
         return None if method is None else Bound(self.adapt(kind, method), instance=namespace)
@@ -298,6 +303,8 @@ class FlaskConvention:
         socket = context.socket
         if not isinstance(error, Exception) or socket.client.on_error is not None:
             return
+        if isinstance(error, PayloadError):
+            return  # which its client is told of
         if got_request_exception.receivers:
             app = self.app
             got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)

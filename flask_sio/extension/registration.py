@@ -13,7 +13,7 @@ from flask_sio.errors import ConnectionRefusedError
 from flask_sio.extension.callables import Bound, as_sync
 from flask_sio.extension.convention import FlaskConvention
 from flask_sio.extension.hooks import Hooks, When
-from flask_sio.server.handlers import check_event, fitting, kind_of
+from flask_sio.server.handlers import ANY, check_event, fitting, kind_of
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -98,7 +98,7 @@ class Registrar:
         """Register a function for an event, as `on` does."""
         check_event(message)
         # A wrong handler fails here, with or without a server.
-        FlaskConvention.adapt(kind_of(message), handler)
+        FlaskConvention.adapt(kind_of(message), handler, message == ANY)
         self._register(Registration(message, handler, namespace, concurrent, add))
 
     @overload

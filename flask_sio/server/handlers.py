@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flask_sio.protocol import sio
+from flask_sio.server.payloads import typed
 
 if TYPE_CHECKING:
     from flask_sio.server.class_namespace import Namespace
@@ -242,10 +243,13 @@ class PlainConvention:
     def adapt(
         self, kind: Registered, fn: Function, any_event: bool = False, any_namespace: bool = False
     ) -> Function:
+        skip = int(any_namespace) + (2 if kind == "connect" else 1)  # what is not the client's
         if kind != "event":
             names = "sid, environ[, auth]" if kind == "connect" else "sid[, reason]"
             most = 3 if kind == "connect" else 2
             fn = _cut(fn, most - 1, most, f"a {kind} handler takes ({names})", any_namespace)
+        if kind != "disconnect" and not any_event:
+            fn = typed(fn, skip, is_whole=kind == "connect")
         return _Anything(fn, any_event, any_namespace) if any_event or any_namespace else fn
 
     def with_sid(self, fn: Function, event: str | int, namespace: str) -> Function:
@@ -254,7 +258,7 @@ class PlainConvention:
     def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
         any_namespace = namespace.namespace == ANY
         if namespace.handles_by_trigger:
-            namespace._adapt = _adapt_method
+            namespace._adapt = Methods(_adapt_method)
             fn: Function = partial(namespace.trigger_event, event)
             return _Anything(fn, False, True) if any_namespace else fn
         method = namespace.method_of(event)
@@ -311,11 +315,33 @@ class _Anything:
         return self._fn(*names, socket.id, *args)
 
 
+class Methods:
+    """The methods that `Namespace.trigger_event` calls, each adapted once."""
+
+    __slots__ = ("_adapt", "_made")
+
+    def __init__(self, adapt: Callable[[str, Function], Function]) -> None:
+        self._adapt = adapt
+        self._made: dict[Function, Function] = {}
+
+    def __call__(self, event: str, method: Function) -> Function:
+        """Return the method as it is called; ``event`` may be any that leads to it."""
+        function = getattr(method, "__func__", None)
+        if function is None:
+            return self._adapt(event, method)
+        made = self._made.get(function)
+        if made is None:
+            made = self._made[function] = self._adapt(event, method)
+        return made
+
+
 def _adapt_method(event: str, method: Function) -> Function:
     """Return a method as `Namespace.trigger_event` calls it, names and all."""
     kind = kind_of(event)
     if kind == "event":
-        return method
+        return typed(method, 1)
+    if kind == "connect":
+        method = typed(method, 2, is_whole=True)
     return lambda *args: method(*args[: fitting(method, len(args), len(args) - 1)])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any
 
-from flask_sio.errors import ConnectionRefusedError
+from flask_sio.errors import ConnectionRefusedError, PayloadError
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.protocol.json_codec import Codec
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 REJECTED = {"message": "Connection rejected by server"}
 REFUSED = {"message": "Connection refused by server"}
 FAILED = {"message": INTERNAL_ERROR}
+INVALID = "Invalid payload"
+"""What a client is told of a payload that its handler does not take, before the details."""
+INVALID_PAYLOAD = "invalid_payload"
+"""The event that tells it where it has asked for no ack."""
 
 
 class _Job:
@@ -86,7 +90,15 @@ class EventJob(_Job):
         if handler is None or not socket.was_accepted:
             return  # refused: what it sent meanwhile is dropped
         server = socket.client.server
-        result = server.convention.invoke(socket, self.name, handler.fn, self.args, "event")
+        try:
+            result = server.invoke(socket, self.name, handler.fn, self.args, "event")
+        except PayloadError as error:
+            if self.ack_id is None:
+                told = {"event": self.name, "errors": error.errors}
+                packet = sio.Packet(sio.EVENT, socket.namespace, [INVALID_PAYLOAD, told])
+                server.engine.loop.run(socket.deliver, sio.encode(packet, server.codec))
+                return
+            result = {"error": INVALID, "errors": error.errors}
         if self.ack_id is not None:
             socket.client.acknowledge(socket, self.ack_id, result)
 
@@ -110,8 +122,8 @@ class AckJob(_Job):
         self.callback = callback
 
     def _run(self) -> None:
-        convention = self.socket.client.server.convention
-        convention.invoke(self.socket, None, self.callback, self.args, "ack")
+        invoke = self.socket.client.server.invoke
+        invoke(self.socket, None, self.callback, self.args, "ack")
 
 
 class ConnectJob(_Job):
@@ -134,9 +146,11 @@ class ConnectJob(_Job):
             refusal = refusal_packet(socket.namespace, error.payload, server.codec)
         except builtins.ConnectionRefusedError:
             refusal = refusal_packet(socket.namespace, REFUSED)
-        except Exception as error:
-            told = {"message": server.convention.told(error)}
+        except PayloadError as error:
+            told = {"message": INVALID, "data": {"errors": error.errors}}
             refusal = refusal_packet(socket.namespace, told)
+        except Exception as error:
+            refusal = refusal_packet(socket.namespace, {"message": server.convention.told(error)})
             raise
         finally:
             server.engine.loop.run(socket.client.decide, socket, refusal)
@@ -145,7 +159,7 @@ class ConnectJob(_Job):
 
     def _refusal(self, first: Handler) -> Encoded | None:
         """Run the handlers until one says no; return what tells the client."""
-        invoke, socket = self.socket.client.server.convention.invoke, self.socket
+        invoke, socket = self.socket.client.server.invoke, self.socket
         for handler in (first, *first.more):
             if invoke(socket, "connect", handler.fn, self.args, "connect") is False:
                 return refusal_packet(socket.namespace, REJECTED)
@@ -176,9 +190,9 @@ class DisconnectJob(_Job):
             server.engine.loop.run(socket.leave)
 
     def _say_goodbye(self, handler: Handler) -> None:
-        convention, client = self.socket.client.server.convention, self.socket.client
+        client = self.socket.client
         try:
-            convention.invoke(self.socket, "disconnect", handler.fn, self.args, "disconnect")
+            client.server.invoke(self.socket, "disconnect", handler.fn, self.args, "disconnect")
         except Exception as error:
             if client.on_error is not None:
                 client.on_error(error)
