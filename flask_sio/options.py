@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 from flask_sio.adapters.queue import MessageQueue
 from flask_sio.engine.cookie import EngineCookie
 from flask_sio.engine.cors import CorsPolicy
+from flask_sio.engine.proxies import Proxies
 from flask_sio.errors import ConfigError
 
 # Browsers hold a timer's delay in 31 bits of milliseconds; a longer one fires at once.
@@ -56,11 +57,23 @@ class ServerOptions:
     cors_credentials: bool = True
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks whose ``X-Forwarded-*`` headers count."""
+    max_header_bytes: int = 16_384
+    """Headers and query of a client's first request: they are kept as long as it is."""
+    body_timeout: float = 30
+    """Seconds the body of a POST may take."""
     connect_timeout: float = 45
     """Seconds a connection may stay without a namespace."""
     upgrade_timeout: float = 10
     max_attachments: int = 10
     """Binary attachments of one event."""
+    attachment_timeout: float = 60
+    """Seconds until the last attachment of an event must have come."""
+    max_namespaces: int = 100
+    """Namespaces one connection may be in."""
+    max_rooms: int = 1000
+    """Rooms a client may be in, in one namespace."""
+    max_unanswered_acks: int = 10_000
+    """Answers a client may owe; beyond it the oldest is given up."""
     max_outbound_bytes: int = 8 * 2**20
     """Bytes waiting for one client before ``slow_client`` decides."""
     max_outbound_packets: int = 4096
@@ -76,6 +89,10 @@ class ServerOptions:
     """Run every handler in a new greenlet."""
     max_connections: int | None = None
     """None is the limit of open files less a reserve."""
+    max_connections_per_address: int | None = None
+    """Connections of one IPv4 address or IPv6 network of 64 bits; None is any number."""
+    max_unconnected: int | None = None
+    """Connections without a namespace; beyond it the oldest is closed. None: a quarter."""
     async_handlers: bool | None = None
     """True runs the events of one client at the same time, bounded."""
     async_mode: Literal["gevent", "threading"] | None = None
@@ -103,11 +120,14 @@ class ServerOptions:
     engineio_logger: Any = False
     """The same for connections."""
 
+    proxies: Proxies = field(init=False, repr=False, compare=False)
     cors: CorsPolicy = field(init=False, repr=False, compare=False)
     engine_cookie: EngineCookie = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        cors = CorsPolicy(self.cors_allowed_origins, self.cors_credentials, self.trusted_proxies)
+        proxies = Proxies(self.trusted_proxies)
+        cors = CorsPolicy(self.cors_allowed_origins, self.cors_credentials, proxies)
+        object.__setattr__(self, "proxies", proxies)
         object.__setattr__(self, "cors", cors)
         object.__setattr__(self, "engine_cookie", EngineCookie(self.cookie))
 
@@ -305,7 +325,7 @@ def _origins(value: Any) -> Any:
 
 def _proxies(value: Any) -> tuple[str, ...]:
     proxies = (value,) if isinstance(value, str) else tuple(value)
-    CorsPolicy(trusted_proxies=proxies)
+    Proxies(proxies)
     return proxies
 
 
@@ -375,9 +395,15 @@ CHECKS: dict[str, Check] = {
     "cors_allowed_origins": Check("an origin", _origins),
     "cors_credentials": _BOOL,
     "trusted_proxies": Check("a list of addresses and networks", _proxies),
+    "max_header_bytes": _AT_LEAST_1,
+    "body_timeout": _SECONDS,
     "connect_timeout": _SECONDS,
     "upgrade_timeout": _SECONDS,
     "max_attachments": _AT_LEAST_0,
+    "attachment_timeout": _SECONDS,
+    "max_namespaces": _AT_LEAST_1,
+    "max_rooms": _AT_LEAST_0,
+    "max_unanswered_acks": _AT_LEAST_1,
     "max_outbound_bytes": _AT_LEAST_1,
     "max_outbound_packets": _AT_LEAST_1,
     "slow_client": _word("close", "drop"),
@@ -387,6 +413,8 @@ CHECKS: dict[str, Check] = {
     "max_handlers": _1_OR_NONE,
     "fresh_greenlets": _BOOL,
     "max_connections": _1_OR_NONE,
+    "max_connections_per_address": _1_OR_NONE,
+    "max_unconnected": _1_OR_NONE,
     "async_handlers": Check("None, True or False", _or_none(_bool)),
     "async_mode": Check(
         "None, 'gevent' or 'threading'", _or_none(_word("gevent", "threading").convert)

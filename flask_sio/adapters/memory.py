@@ -59,6 +59,11 @@ class MemoryAdapter:
             self._rooms.setdefault(room, {})[recipient] = None
             self._joined.setdefault(recipient, {})[room] = None
 
+    def has_place(self, recipient: Recipient, room: Room, limit: int) -> bool:
+        """Whether a recipient may join a room if it may be in ``limit`` of them."""
+        joined = self._joined.get(recipient)
+        return joined is None or len(joined) < limit or room in joined
+
     def leave(self, recipient: Recipient, room: Room) -> None:
         """Take a recipient out of a room, if it is in it."""
         joined = self._joined.get(recipient)

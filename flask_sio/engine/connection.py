@@ -42,6 +42,11 @@ Reason = Literal[
     "server shutting down",
 ]
 
+MAX_CHATTER = 1000
+"""Packets and control frames without a message that a client may send between two pings.
+
+Legitimate ones are few: a pong, the packets of an upgrade, a WebSocket ping a second.
+"""
 CLOSING_S = 30.0
 """How long a closed polling connection waits for the GET that takes its close packet."""
 
@@ -111,6 +116,14 @@ class Connection:
         elif kind == eio.CLOSE:
             self.end("transport close")
         elif kind == eio.PING:  # Engine.IO 4: the server pings
+            self.end("transport error")
+        else:
+            self.chatter()
+
+    def chatter(self) -> None:
+        """Count what keeps a connection busy and says nothing; end it when that is too much."""
+        self._heartbeat.chatter += 1
+        if self._heartbeat.chatter > MAX_CHATTER:
             self.end("transport error")
 
     def on_text(self, text: str) -> None:

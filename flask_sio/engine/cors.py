@@ -9,17 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter, signature
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
 from typing import Any
 
 from flask_sio.engine.http import Headers, Response
+from flask_sio.engine.proxies import Proxies
 from flask_sio.errors import ConfigError
 
 Environ = Mapping[str, Any]
@@ -55,15 +48,17 @@ class CorsPolicy:
         ConfigError: ``cors_allowed_origins`` or ``trusted_proxies`` cannot work.
     """
 
-    __slots__ = ("_all", "_check", "_credentials", "_networks", "_shares")
+    __slots__ = ("_all", "_check", "_credentials", "_proxies", "_shares")
 
     def __init__(
         self,
         allowed_origins: Any = None,
         credentials: bool = True,
-        trusted_proxies: Iterable[str] | str = (),
+        trusted_proxies: Iterable[str] | str | Proxies = (),
     ) -> None:
-        self._networks = _networks(trusted_proxies)
+        if not isinstance(trusted_proxies, Proxies):
+            trusted_proxies = Proxies(trusted_proxies)
+        self._proxies = trusted_proxies
         self._credentials = credentials
         self._all = _is_star(allowed_origins)
         # Same origin needs no header: browsers ask for none.
@@ -135,46 +130,14 @@ class CorsPolicy:
         host = environ.get("HTTP_HOST")
         if not host:
             host = f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
-        if self._networks and self._is_trusted(environ.get("REMOTE_ADDR")):
-            scheme = _last(environ.get("HTTP_X_FORWARDED_PROTO")) or scheme
-            host = _last(environ.get("HTTP_X_FORWARDED_HOST")) or host
+        scheme = self._proxies.forwarded(environ, "HTTP_X_FORWARDED_PROTO") or scheme
+        host = self._proxies.forwarded(environ, "HTTP_X_FORWARDED_HOST") or host
         return scheme.lower(), host
-
-    def _is_trusted(self, remote: str | None) -> bool:
-        try:
-            address: IPv4Address | IPv6Address = ip_address(remote or "")
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)
 
 
 def is_legal(origin: str) -> bool:
     """Tell whether an ``Origin`` holds only characters a header value may have."""
     return _ILLEGAL.search(origin) is None
-
-
-def _last(forwarded: str | None) -> str:
-    # The proxy we trust wrote the last item; those before it came from its client.
-    return (forwarded or "").rpartition(",")[2].strip()
-
-
-def _networks(proxies: Iterable[str] | str) -> tuple[IPv4Network | IPv6Network, ...]:
-    names = [proxies] if isinstance(proxies, str) else proxies
-    try:
-        return tuple(ip_network(name, strict=False) for name in names if _is_text(name))
-    except (ValueError, TypeError) as exc:
-        raise ConfigError(
-            f"trusted_proxies={proxies!r}: accepted are addresses such as '10.0.0.1' "
-            "and networks such as '10.0.0.0/8'"
-        ) from exc
-
-
-def _is_text(name: object) -> bool:
-    if not isinstance(name, str):  # ip_network(1) would be 0.0.0.1
-        raise TypeError(name)
-    return True
 
 
 def _is_star(allowed: Any) -> bool:

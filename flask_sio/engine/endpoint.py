@@ -11,6 +11,7 @@ from contextvars import copy_context
 from typing import Any
 
 from flask_sio.engine import http
+from flask_sio.engine.body import BodyDeadline
 from flask_sio.engine.connection import Connection
 from flask_sio.engine.environ import slim
 from flask_sio.engine.gate import EngineRequest, Refusal, check
@@ -57,7 +58,7 @@ class Endpoint:
         if request.method == "GET":
             return self._poll(request, session, start_response)
         if request.method == "POST":
-            return self._send(request, self._post(request, session), start_response)
+            return self._send(request, self._post(request, session, start_response), start_response)
         return self._send(request, http.method_not_allowed(), start_response)
 
     # -- answers -----------------------------------------------------------------------
@@ -103,9 +104,9 @@ class Endpoint:
 
     def _handshake(self, request: EngineRequest, start_response: StartResponse) -> list[bytes]:
         engine, environ = self._engine, dict(request.environ)
-        if engine.is_full:
-            engine.say_full()
-            return self._send(request, http.unavailable(), start_response)
+        not_let_in = engine.admission.refusal(environ)
+        if not_let_in is not None:
+            return self._send(request, not_let_in, start_response)
         sid = engine.new_sid()
         if sid is None:
             refusal = Refusal(3, "ID_GENERATION_ERROR", http.ERRORS[3][1])
@@ -161,11 +162,13 @@ class Endpoint:
 
     # -- POST --------------------------------------------------------------------------
 
-    def _post(self, request: EngineRequest, session: Session) -> Response:
+    def _post(
+        self, request: EngineRequest, session: Session, start_response: StartResponse
+    ) -> Response:
         loop = self._engine.loop
         if not isinstance(session, Connection):
             try:
-                return session.post(self._body(request))
+                return session.post(self._body(request, start_response))
             except BrokenPost as broken:
                 if broken.reason is not None:
                     session.end(broken.reason)
@@ -173,7 +176,7 @@ class Endpoint:
         if not loop.call(session.begin_post):
             return http.bad_request()
         try:
-            packets = decode_post(self._body(request))
+            packets = decode_post(self._body(request, start_response))
         except BrokenPost as broken:
             if broken.reason is not None:
                 loop.run(session.end, broken.reason)
@@ -183,5 +186,13 @@ class Endpoint:
         finally:
             loop.run(session.end_post)
 
-    def _body(self, request: EngineRequest) -> bytes:
-        return read_post(request.environ, self._engine.options.max_http_buffer_size)
+    def _body(self, request: EngineRequest, start_response: StartResponse) -> bytes:
+        options = self._engine.options
+        deadline = BodyDeadline(self._engine.loop, dict(request.environ), start_response)
+        try:
+            with deadline.of(options.body_timeout):
+                return read_post(request.environ, options.max_http_buffer_size)
+        except BrokenPost as broken:
+            if deadline.passed:
+                broken.response = http.timed_out()
+            raise

@@ -137,6 +137,21 @@ def too_large() -> Response:
     return Response("413 Content Too Large", _private())
 
 
+def timed_out() -> Response:
+    """Answer 408 with no body: the request's own took too long."""
+    return Response("408 Request Timeout", _private())
+
+
+def headers_too_large() -> Response:
+    """Answer 431 with no body."""
+    return Response("431 Request Header Fields Too Large", _private())
+
+
+def too_many() -> Response:
+    """Answer 429 with no body: the client's address has its share."""
+    return Response("429 Too Many Requests", [("Retry-After", "5"), *_private()])
+
+
 def method_not_allowed() -> Response:
     """Answer 405 with no body: HEAD, PUT and the like on a session."""
     return Response("405 Method Not Allowed", [("Allow", "GET, POST, OPTIONS"), *_private()])
@@ -195,6 +210,15 @@ def _weight(parameters: str) -> float:
                 return 0.0
             return weight if 0 <= weight <= 1 else 0.0
     return 1.0
+
+
+def header_bytes(environ: Mapping[str, Any]) -> int:
+    """Count the bytes of a request's headers and query string. Never raises."""
+    count = len(environ.get("QUERY_STRING") or "") + len(environ.get("PATH_INFO") or "")
+    for name, value in environ.items():
+        if name.startswith("HTTP_") and isinstance(value, str):
+            count += len(name) + len(value)
+    return count
 
 
 def parse_query(environ: Mapping[str, Any]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from contextvars import Context
 from typing import Any, Literal
 
 from flask_sio import ids
+from flask_sio.engine.admission import Admission
 from flask_sio.engine.away import Away, Others
 from flask_sio.engine.connection import Connection, Handler
 from flask_sio.engine.gate import EngineRequest
@@ -50,7 +51,9 @@ class Engine:
         self.streams: set[AnyStream] = set()
         self._on_stream_closed = self.streams.discard
         self.is_draining = False
-        self.max_connections = options.max_connections or _descriptors_left()
+        self._max_streams = _descriptors_left()
+        self.max_connections = options.max_connections or self._max_streams
+        self.admission = Admission(self)
         self._accept = accept
         self._loop: Loop | None = None
         self._expected = options.async_mode
@@ -175,7 +178,16 @@ class Engine:
 
     @property
     def is_full(self) -> bool:
-        return self.is_draining or len(self.connections) >= self.max_connections
+        return (
+            self.is_draining
+            or len(self.connections) >= self.max_connections
+            or self.has_no_stream_left
+        )
+
+    @property
+    def has_no_stream_left(self) -> bool:
+        """Whether our sockets alone use the process's descriptors up: those that end count too."""
+        return len(self.streams) >= self._max_streams
 
     def say_full(self) -> None:
         """Log that a client gets 503. Any thread."""
@@ -193,6 +205,7 @@ class Engine:
         if polling:
             connection.polling = Polling(connection)
         self.connections[connection.sid] = connection
+        self.admission.enter(sid, environ)
         connection.handler = self._accept(connection)
         if self.is_draining:  # it was let in before the drain began
             self.loop.run(connection.shut_down)
@@ -224,6 +237,7 @@ class Engine:
     def forget(self, connection: Connection) -> None:
         """Drop a connection that has ended; `Connection` calls it."""
         self.connections.pop(connection.sid, None)
+        self.admission.leave(connection.sid)
 
     def keep(self, stream: AnyStream) -> None:
         """Know a stream until its descriptor is given back, so that a drain can wait."""
@@ -295,6 +309,7 @@ class Engine:
         self._is_serving = False
         self._borrowers = set()
         self.is_draining = False
+        self.admission.clear()
         atexit.unregister(self._hold_worker)
         for connection in connections.values():
             connection.forget()

@@ -50,6 +50,7 @@ class _Rejected:
     """The user of a WebSocket that is answered 101 and closed: its session has one."""
 
     def alive(self) -> None: ...
+    def chatter(self) -> None: ...
     def on_text(self, text: str) -> None: ...
     def on_binary(self, data: bytes) -> None: ...
     def on_lost(self, reason: str) -> None: ...
@@ -152,9 +153,12 @@ class Upgrade:
         if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
             plain = [("Content-Type", "text/plain")]
             raise _Refused(Response("400 Bad Request", plain, _HTTP_1_0), _HANDSHAKE)
-        if self._session is None and engine.is_full:
-            engine.say_full()
-            raise _Refused(http.unavailable())
+        if self._session is None:
+            refusal = engine.admission.refusal(environ)
+        else:
+            refusal = http.unavailable() if engine.has_no_stream_left else None
+        if refusal is not None:
+            raise _Refused(refusal)
         if self._session is not None and not engine.options.allow_upgrades:
             raise _Refused(http.ws_error(3), _HANDSHAKE)
         found = takeover.find(environ, start_response)

@@ -33,6 +33,9 @@ class User(Protocol):
     def alive(self) -> None:
         """Learn that some bytes came."""
 
+    def chatter(self) -> None:
+        """Learn of a control frame; too many end the connection."""
+
     def on_text(self, text: str) -> None:
         """Take a text message."""
 
@@ -64,25 +67,35 @@ class WebSocket:
 
     def received(self, data: bytes) -> None:
         self.user.alive()
-        stream = self.stream
+        stream, ping = self.stream, None
         for opcode, payload in self._decoder.feed(data):
+            if ping is not None and opcode != _PING:
+                self._pong(ping)
+                ping = None
             if opcode == _TEXT:
                 self.user.on_text(payload)  # type: ignore[arg-type]
             elif opcode == _BINARY:
                 self.user.on_binary(payload)  # type: ignore[arg-type]
-            elif opcode == _PING:
-                if stream.buffered_packets < _BACKLOG:
-                    stream.send(websocket.frame(websocket.PONG, payload), first=True)  # type: ignore[arg-type]
             elif opcode == _CLOSE:
                 stream.send(websocket.frame(_CLOSE, payload), first=True)  # type: ignore[arg-type]
                 stream.close()
                 self.user.on_lost("transport close")
+            else:
+                self.user.chatter()
+                ping = payload if opcode == _PING else None
             if not stream.is_open:
                 return
+        if ping is not None:
+            self._pong(ping)
         if self._decoder.error is not None:
             stream.send(websocket.close_frame(self._decoder.error.code))
             stream.close()
             self.user.on_lost("transport error")
+
+    def _pong(self, ping: str | bytes) -> None:
+        """Answer the last one of several pings (RFC 6455 §5.5.3)."""
+        if self.stream.buffered_packets < _BACKLOG:
+            self.stream.send(websocket.frame(websocket.PONG, ping), first=True)  # type: ignore[arg-type]
 
     def gone(self) -> None:
         self.user.on_lost("transport close")
@@ -120,6 +133,9 @@ class Probe:
 
     def alive(self) -> None:
         self._connection.alive()
+
+    def chatter(self) -> None:
+        self._connection.chatter()
 
     def on_text(self, text: str) -> None:
         if self._websocket is None:

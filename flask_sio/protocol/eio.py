@@ -43,6 +43,7 @@ UPGRADE = "5"
 NOOP = "6"
 
 SEPARATOR = "\x1e"
+_SEPARATOR = b"\x1e"
 
 CLOSE_PACKET = Encoded("1")
 PING_PACKET = Encoded("2")
@@ -51,6 +52,8 @@ NOOP_PACKET = Encoded("6")
 PROBE_REPLY = Encoded("3probe")
 
 _TYPES = frozenset("0123456")
+_MAX_PACKETS = 16384
+"""Packets of one payload, as fragments of one message: more is nothing but work."""
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -97,9 +100,11 @@ def decode_payload(body: bytes) -> list[Packet]:
     Invalid UTF-8 becomes U+FFFD, as in a browser.
 
     Raises:
-        PacketError: any packet that cannot be read; an empty body and a trailing
-            separator hold an empty one.
+        PacketError: any packet that cannot be read, or more than 16384; an empty body and a
+            trailing separator hold an empty one.
     """
+    if body.count(_SEPARATOR) >= _MAX_PACKETS:
+        raise PacketError("too many packets")
     return [decode_packet(text) for text in body.decode("utf-8", "replace").split(SEPARATOR)]
 
 

@@ -22,11 +22,13 @@ _LATE_S = 0.005
 class Heartbeat:
     """The heartbeat of one connection, as its server sees it."""
 
-    __slots__ = ("_held_up", "_pinged_at", "heard")
+    __slots__ = ("_held_up", "_pinged_at", "chatter", "heard")
 
     def __init__(self, opened_at: float) -> None:
         self.heard = True
         """Whether a byte came in since the last ping."""
+        self.chatter = 0
+        """Packets without a message since the last ping: for the caller to count."""
         self._pinged_at = opened_at  # the handshake is as good as a ping that was answered
         self._held_up = 0.0
 
@@ -52,4 +54,5 @@ class Heartbeat:
         self._pinged_at = next_ping if now - next_ping < _LATE_S else now
         self._held_up = held_up_s
         self.heard = False
+        self.chatter = 0
         return "ping", self._pinged_at + min(interval_s, timeout_s) - _ROUNDED_UP_S

@@ -27,7 +27,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Found", "Swap", "find", "has_socket", "plain_socket", "watch_fd"]
+__all__ = [
+    "Found",
+    "Swap",
+    "find",
+    "has_socket",
+    "plain_socket",
+    "server_socket",
+    "watch_fd",
+]
 
 _SOCKET_KEYS = ("gunicorn.socket", "gunicorn.sock", "werkzeug.socket")
 # wsgi.input wraps the reader of the connection: pywsgi and cheroot, werkzeug's chunked
@@ -119,6 +127,14 @@ def watch_fd(environ: dict[str, Any]) -> Any | None:
     """
     place = _locate(environ, None)
     return None if place is None or place[2] else place[0]
+
+
+def server_socket(
+    environ: dict[str, Any], start_response: Callable[..., Any] | None = None
+) -> Any | None:
+    """Return the server's socket of a request that is under way, TLS or not. Never raises."""
+    place = _locate(environ, start_response)
+    return None if place is None else place[0]
 
 
 class Swap:

@@ -40,16 +40,14 @@ class PendingCall:
 Callback = Callable[..., object]
 
 
-MAX_OWED = 10_000
-"""Answers one socket may owe; beyond it the oldest is given up."""
-
-
 class Acks:
     """What one socket was asked, by ack id."""
 
-    __slots__ = ("_next", "_owed")
+    __slots__ = ("_limit", "_next", "_owed")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        """Let it owe so many answers; beyond that the oldest is given up."""
+        self._limit = limit
         self._next = 1
         self._owed: dict[int, PendingCall | Callback] = {}
 
@@ -58,7 +56,7 @@ class Acks:
         number = self._next
         self._next += 1
         self._owed[number] = whom
-        if len(self._owed) > MAX_OWED:
+        if len(self._owed) > self._limit:
             oldest = self._owed.pop(next(iter(self._owed)))
             if isinstance(oldest, PendingCall):
                 oldest.fail()

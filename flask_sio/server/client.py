@@ -25,6 +25,7 @@ from flask_sio.errors import PacketError
 from flask_sio.protocol import sio
 from flask_sio.server.acks import PendingCall
 from flask_sio.server.handlers import ANY
+from flask_sio.server.input import Partial, weight
 from flask_sio.server.jobs import (
     REJECTED,
     AckJob,
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     from flask_sio.protocol.timers import Timer
     from flask_sio.server.server import Server
 
-_NAMESPACES = 1000
-"""Namespaces one connection may be in."""
+_WEIGHED = 256
+"""Texts from this length on are weighed: what they become may hold 27 times their bytes."""
 _TOMBSTONES = 64
 """Left namespaces remembered per client, so that late events for them do no harm."""
 _TOMBSTONE_CHARS = 256
@@ -60,7 +61,7 @@ class Client:
         "_decoder",
         "_left",
         "_mailbox",
-        "_partial_bytes",
+        "_partial",
         "_timer",
         "connection",
         "context",
@@ -83,12 +84,13 @@ class Client:
         self._decoder = sio.Decoder(
             options.max_attachments, options.max_http_buffer_size, server.codec
         )
-        self._partial_bytes = 0  # of a packet whose attachments are still coming
+        self._partial: Partial | None = None
         self._mailbox = Mailbox(loop, server.slow_handler_hook)
         self._left: dict[str, None] | None = None
         self._timer: Timer | None = loop.call_at(
             loop.now() + options.connect_timeout, self._expect_connect
         )
+        server.lobby.enter(self)
 
     # -- in ----------------------------------------------------------------------------
 
@@ -99,11 +101,15 @@ class Client:
         except PacketError:
             self.connection.close("forced close")
             return
-        size = self._partial_bytes + len(data)
+        size = len(data)
+        if size >= _WEIGHED and isinstance(data, str):
+            size = weight(data)
         if packet is None:
-            self._partial_bytes = size
+            self._attachments_are_due(size)
             return
-        self._partial_bytes = 0
+        if self._partial is not None:
+            size += self._partial.end()
+            self._partial = None
         kind = packet.type
         if kind == sio.EVENT:
             self._on_event(packet, size)
@@ -115,6 +121,13 @@ class Client:
             self._on_disconnect(packet)
         else:
             self._violation()
+
+    def _attachments_are_due(self, size: int) -> None:
+        """Count what has come of a packet, and give the rest of it its time."""
+        if self._partial is None:
+            loop, wait = self.server.engine.loop, self.server.options.attachment_timeout
+            self._partial = Partial(loop.call_at(loop.now() + wait, self._violation))
+        self._partial.size += size
 
     def _violation(self) -> None:
         self.connection.close("forced server close")
@@ -158,7 +171,7 @@ class Client:
             return
         if (
             self._mailbox.waiting >= self.server.options.max_mailbox_events
-            or len(self.sockets) >= _NAMESPACES
+            or len(self.sockets) >= self.server.options.max_namespaces
         ):
             self._violation()  # it joins faster than handlers take it, or without end
             return
@@ -243,6 +256,7 @@ class Client:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+                self.server.lobby.leave(self)
 
     def disconnect(self, socket: Socket) -> None:
         """Make a socket leave for the server; the connection stays."""
@@ -289,9 +303,13 @@ class Client:
 
     def closed(self, reason: Reason) -> None:
         """Learn that the connection has ended: every socket leaves."""
+        self.server.lobby.leave(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._partial is not None:
+            self._partial.end()
+            self._partial = None
         may_wait = not self._mailbox.is_idle or len(self.sockets) > 1
         for socket in list(self.sockets.values()):
             self._start_leaving(socket, public_reason(reason))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from flask_sio.server.cluster import Member
 
 Room = Hashable
+MAX_ROOM_CHARS = 1024
+"""Names of rooms often come from clients, and are kept."""
 
 
 class Clients:
@@ -69,9 +71,11 @@ class Clients:
 
         Raises:
             NotConnectedError: no such client.
-            ValueError: the room's name is another client's id.
+            ValueError: the room's name is another client's id, or too long, or the client is
+                in ``max_rooms`` rooms already.
         """
-
+        if isinstance(room, str) and len(room) > MAX_ROOM_CHARS:
+            raise ValueError(f"a room's name has at most {MAX_ROOM_CHARS} characters")
         if self._member is not None and self._member.enter(sid, room, namespace or "/"):
             return
 
@@ -79,7 +83,7 @@ class Clients:
             if room != socket.id and room in socket.space.adapter.everyone:
                 raise ValueError("a client's id is its own room: another cannot enter it")
             if socket.state in ("connecting", "connected"):
-                socket.space.adapter.join(socket, room)
+                socket.join(room)
 
         self._with_socket(sid, namespace, join)
 

@@ -240,7 +240,10 @@ class Member:
             elif message.kind == "leave":
                 socket.space.adapter.leave(socket, message.room)
             elif socket.state in ("connecting", "connected"):
-                socket.space.adapter.join(socket, message.room)
+                try:
+                    socket.join(message.room)
+                except ValueError:  # its own server's limit; who asked is elsewhere
+                    self._server.engine.warn_once("max_rooms keeps a client out of a room")
 
     def _emit(self, message: Message, sockets: list[Socket]) -> None:
         body = message.body or ("[]", ())

@@ -24,6 +24,7 @@ from flask_sio.server.client import Client
 from flask_sio.server.cluster import Member
 from flask_sio.server.emitting import Emitting
 from flask_sio.server.handlers import Convention, Function, Handlers, PlainConvention
+from flask_sio.server.input import Lobby, lobby_size
 from flask_sio.server.namespace import LiveNamespace
 from flask_sio.server.registering import Registering
 from flask_sio.server.users import Users
@@ -62,8 +63,9 @@ class Server(Registering, Emitting):
         self.slow_handler_hook = self.on_slow_handler
         """`on_slow_handler`, bound once for all mailboxes."""
         self._spaces: dict[str, LiveNamespace] = {}
+        self.lobby = Lobby(self.options.max_unconnected or lobby_size(self.engine.max_connections))
         self.users = Users(self)
-        self.engine.on_fork = self._spaces.clear
+        self.engine.on_fork = self._forget_clients
         self.engine.has_clients = self._has_clients
         queue = self.options.client_manager
         self._member = None if queue is None else Member(self, queue)
@@ -72,6 +74,10 @@ class Server(Registering, Emitting):
 
     def _accept(self, connection: Connection) -> Client:
         return Client(self, connection)
+
+    def _forget_clients(self) -> None:
+        self._spaces.clear()
+        self.lobby.clear()
 
     def _has_clients(self) -> bool:
         return any(space.adapter.everyone for space in self._spaces.values())

@@ -89,6 +89,19 @@ class Socket:
         socket = self.client.sockets.get(namespace)
         return socket if socket is not None and socket.state != "connecting" else None
 
+    def join(self, room: Room) -> None:
+        """Enter a room.
+
+        Raises:
+            ValueError: it is in ``max_rooms`` rooms already.
+        """
+        limit, adapter = self.client.server.options.max_rooms, self.space.adapter
+        if not adapter.has_place(self, room, limit):
+            raise ValueError(
+                f"a client may be in max_rooms={limit} rooms: leave_room() first, or raise it"
+            )
+        adapter.join(self, room)
+
     # -- out ---------------------------------------------------------------------------
 
     def deliver(self, encoded: Encoded) -> bool:
@@ -113,7 +126,7 @@ class Socket:
     def ask(self, whom: PendingCall | Callback) -> int:
         """Return an ack id for ``whom``."""
         if self._acks is None:
-            self._acks = Acks()
+            self._acks = Acks(self.client.server.options.max_unanswered_acks)
         return self._acks.ask(whom)
 
     def take_ack(self, number: int) -> PendingCall | Callback | None:

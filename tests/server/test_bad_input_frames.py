@@ -197,9 +197,32 @@ def test_a_client_that_never_reads_is_closed(runtime: Runtime) -> None:
         assert ws.skip_to_end() == NO_FRAME
 
 
-def test_a_client_that_only_pings_is_not_kept_answers_for(desk: Desk, ws: Frames) -> None:
-    """Pongs that are not read do not pile up; the session stays."""
+@pytest.mark.parametrize("opcode", [PING, PONG])
+def test_a_client_that_only_pings_is_closed(desk: Desk, ws: Frames, opcode: int) -> None:
+    """A thousand control frames between two pings of ours are taken, and no more."""
     stream = desk.connection(ws.sid).websocket.stream
-    fill(desk, ws, 500 * frame(PING, 125 * b"x"))
-    desk.live.settle()
-    assert stream.buffered_bytes < 300_000
+    ws.sendall(1000 * frame(opcode, 125 * b"x"))
+    ws.send("4still here")
+    read = ws.frame()
+    while read[0] == PONG:
+        read = ws.frame()
+    assert read == (TEXT, b"4still here")
+    ws.sendall(frame(opcode, b""))
+    assert desk.has_left() == "transport error"
+    assert stream.buffered_bytes == 0
+
+
+def test_pings_of_one_segment_get_one_answer(ws: Frames) -> None:
+    """The last one's, before that of a message behind them."""
+    ws.sendall(frame(PING, b"a") + frame(PING, b"b") + frame(TEXT, b"4c") + frame(PING, b"d"))
+    assert ws.frame() == (PONG, b"b")
+    assert ws.text() == "4c"
+    assert ws.frame() == (PONG, b"d")
+    ws.leave()
+
+
+def test_packets_without_a_message_count_too(desk: Desk, ws: Frames) -> None:
+    """Noops and pongs of Engine.IO are as idle as control frames."""
+    ws.send(*(1001 * ["6"]))
+    assert ws.ends() == NO_CODE
+    assert desk.has_left() == "transport error"
