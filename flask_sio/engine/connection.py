@@ -57,8 +57,8 @@ class Handler(Protocol):
     def message(self, data: str | bytes) -> None:
         """Take one Engine.IO message."""
 
-    def closed(self, reason: Reason) -> None:
-        """Learn that the connection has ended. Once."""
+    def closed(self, reason: Reason, description: str) -> None:
+        """Learn that the connection has ended, and what else is known of it. Once."""
 
 
 class Connection:
@@ -114,7 +114,7 @@ class Connection:
             if self.handler is not None:
                 self.handler.message(data)
         elif kind == eio.CLOSE:
-            self.end("transport close")
+            self.end("transport close", "close packet")
         elif kind == eio.PING:  # Engine.IO 4: the server pings
             self.end("transport error")
         else:
@@ -124,7 +124,7 @@ class Connection:
         """Count what keeps a connection busy and says nothing; end it when that is too much."""
         self._heartbeat.chatter += 1
         if self._heartbeat.chatter > MAX_CHATTER:
-            self.end("transport error")
+            self.end("transport error", "too much that says nothing")
 
     def on_text(self, text: str) -> None:
         if text[:1] == "4":
@@ -140,8 +140,10 @@ class Connection:
     def on_binary(self, data: bytes) -> None:
         self.receive("4", data)
 
-    def on_lost(self, reason: Literal["transport close", "transport error"]) -> None:
-        self.end(reason)
+    def on_lost(
+        self, reason: Literal["transport close", "transport error"], description: str
+    ) -> None:
+        self.end(reason, description)
 
     # -- polling requests --------------------------------------------------------------
 
@@ -163,7 +165,7 @@ class Connection:
         if self.polling is None or self.state == "closed":
             return False
         if self.polling.posting:
-            self.end("transport error")
+            self.end("transport error", "two POSTs at once")
             return False
         self.alive()
         self.polling.posting = True
@@ -211,7 +213,7 @@ class Connection:
             self.engine.options.max_outbound_bytes,
             self.engine.options.max_outbound_packets,
         )
-        self.end("transport error")
+        self.end("transport error", "too slow for what it is sent")
 
     # -- heartbeat ---------------------------------------------------------------------
 
@@ -265,13 +267,13 @@ class Connection:
 
     # -- end ---------------------------------------------------------------------------
 
-    def close(self, reason: Reason = "forced server close") -> None:
+    def close(self, reason: Reason = "forced server close", description: str = "") -> None:
         """End the connection for the server: what is queued goes out first."""
-        self._finish(reason, "closing")
+        self._finish(reason, "closing", description)
 
-    def end(self, reason: Reason) -> None:
+    def end(self, reason: Reason, description: str = "") -> None:
         """End the connection now: the client left, broke the rules, or is too slow."""
-        self._finish(reason, "closed")
+        self._finish(reason, "closed", description)
 
     def shut_down(self) -> None:
         """End the connection because the server stops; the client will come back."""
@@ -281,6 +283,7 @@ class Connection:
         self,
         reason: Reason,
         state: Literal["closing", "closed"],
+        description: str = "",
         code: int | None = None,
     ) -> None:
         """The one door out."""
@@ -307,7 +310,7 @@ class Connection:
             self.engine.forget(self)
         if self.handler is not None and not told:
             handler, self.handler = self.handler, None
-            handler.closed(reason)
+            handler.closed(reason, description)
 
     @staticmethod
     def _close_websocket(websocket: WebSocket, reason: Reason, code: int | None) -> None:

@@ -128,7 +128,7 @@ class Polling:
         connection = self._connection
         if self.held is not None:
             held.answer(None)
-            connection.end("transport error")  # overlap from client
+            connection.end("transport error", "two polls at once")
             return False
         if connection.state == "closing":
             parts = self._take()
@@ -151,7 +151,7 @@ class Polling:
         if self.held is held:
             self.held = None
             held.answer([eio.NOOP])
-            self._connection.end("transport error")  # poll connection closed prematurely
+            self._connection.end("transport error", "a poll was aborted")
 
     def nudge(self) -> None:
         """Release a held GET with a noop: the client pauses polling to upgrade."""

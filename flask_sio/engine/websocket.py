@@ -42,7 +42,9 @@ class User(Protocol):
     def on_binary(self, data: bytes) -> None:
         """Take a binary message."""
 
-    def on_lost(self, reason: Literal["transport close", "transport error"]) -> None:
+    def on_lost(
+        self, reason: Literal["transport close", "transport error"], description: str
+    ) -> None:
         """Learn that the WebSocket has ended by itself. Once."""
 
 
@@ -79,7 +81,7 @@ class WebSocket:
             elif opcode == _CLOSE:
                 stream.send(websocket.frame(_CLOSE, payload), first=True)  # type: ignore[arg-type]
                 stream.close()
-                self.user.on_lost("transport close")
+                self.user.on_lost("transport close", _close_code(payload))
             else:
                 self.user.chatter()
                 ping = payload if opcode == _PING else None
@@ -90,7 +92,7 @@ class WebSocket:
         if self._decoder.error is not None:
             stream.send(websocket.close_frame(self._decoder.error.code))
             stream.close()
-            self.user.on_lost("transport error")
+            self.user.on_lost("transport error", str(self._decoder.error))
 
     def _pong(self, ping: str | bytes) -> None:
         """Answer the last one of several pings (RFC 6455 §5.5.3)."""
@@ -98,7 +100,7 @@ class WebSocket:
             self.stream.send(websocket.frame(websocket.PONG, ping), first=True)  # type: ignore[arg-type]
 
     def gone(self) -> None:
-        self.user.on_lost("transport close")
+        self.user.on_lost("transport close", "no close frame")
 
     def close(self, code: int | None = None) -> None:
         """Send a close frame behind what is queued, then close."""
@@ -154,7 +156,7 @@ class Probe:
     def on_binary(self, data: bytes) -> None:
         self.close()
 
-    def on_lost(self, reason: str) -> None:
+    def on_lost(self, reason: str, description: str) -> None:
         self._end()
 
     def close(self) -> None:
@@ -167,3 +169,9 @@ class Probe:
         self._timer.cancel()
         if self._connection.probe is self:
             self._connection.probe = None
+
+
+def _close_code(payload: bytes | str) -> str:
+    """Say with which code the peer has closed: 1001 is a page that was left."""
+    data = payload.encode() if isinstance(payload, str) else payload
+    return f"close code {int.from_bytes(data[:2], 'big')}" if len(data) > 1 else "no close code"

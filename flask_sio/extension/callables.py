@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
 from flask_sio.extension.context import current_event
-from flask_sio.server.handlers import Kind, PlainConvention, fitting
+from flask_sio.server.calling import fitting
+from flask_sio.server.handlers import Kind
+from flask_sio.server.plain import PlainConvention
 
 if TYPE_CHECKING:
     from flask_sio.extension.hooks import Hooks
@@ -37,8 +40,8 @@ class Bound:
         self.instance = instance
         """The object whose method it is."""
 
-    def __call__(self, *args: Any) -> Any:
-        return self.fn(*args)
+    def __call__(self, *args: Any, **values: Any) -> Any:
+        return self.fn(*args, **values)
 
 
 class SidFirst:
@@ -64,21 +67,22 @@ class Async:
     def __init__(self, fn: Function) -> None:
         self.fn = fn
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **values: Any) -> Any:
         context = current_event()
         if context is None:
-            return self._run(*args)
+            return self._run(*args, **values)
         # An event loop blocks its thread, and under gevent all greenlets share one.
         loop = context.convention.server.engine.loop
-        return loop.in_thread(copy_context().run, self._run, *args)
+        run = partial(self._run, *args, **values)
+        return loop.in_thread(copy_context().run, run)
 
-    def _run(self, *args: Any) -> Any:
+    def _run(self, *args: Any, **values: Any) -> Any:
         from asgiref.sync import AsyncSingleThreadContext
 
         run = current_app.ensure_sync(self.fn)
         # Its thread ends with it, not with the next garbage collection.
         with AsyncSingleThreadContext():  # type: ignore[no-untyped-call]
-            return run(*args)
+            return run(*args, **values)
 
 
 def as_sync(fn: Function) -> Function:

@@ -22,18 +22,18 @@ from flask_sio.extension.context import (
 )
 from flask_sio.extension.hooks import Hooks, HookTable
 from flask_sio.extension.sessions import SESSION_KEY, Sessions
+from flask_sio.server.calling import cut, name_of
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.handlers import (
     ANY,
     FAILED_LINE,
     INTERNAL_ERROR,
     Kind,
-    Methods,
     Registered,
-    fitting,
     kind_of,
 )
 from flask_sio.server.payloads import typed
+from flask_sio.server.plain import Methods
 from flask_sio.signals import client_connected, client_disconnected, event_received
 
 if TYPE_CHECKING:
@@ -91,17 +91,18 @@ class FlaskConvention:
         if isinstance(fn, Bound):
             adapted = FlaskConvention.adapt(kind, fn.fn, any_event)
             return Bound(adapted, fn.hooks, fn.instance)
-        name = getattr(fn, "__qualname__", None) or repr(fn)
         if not callable(fn):
-            raise TypeError(f"the {kind} handler must be a function, not {name}")
+            raise TypeError(f"the {kind} handler must be a function, not {name_of(fn)}")
         handler = as_sync(fn)
-        count = 1 if kind == "event" else fitting(fn, 1, 0)
-        if count is not None:
-            if kind != "disconnect" and not any_event:
-                handler = typed(handler, is_whole=kind == "connect", reads=fn)
-            return handler if count else lambda _argument: handler()
-        argument = "auth" if kind == "connect" else "reason"
-        raise TypeError(f"the {kind} handler {name} must take nothing or one ({argument})")
+        if kind != "disconnect" and not any_event:
+            handler = typed(handler, is_whole=kind == "connect", reads=fn)
+        if kind == "event":
+            return handler
+        fits = cut(fn, 0, 1, is_farewell=kind == "disconnect", call=handler)
+        if fits is None:
+            takes = "(auth)" if kind == "connect" else "(reason), and may take details"
+            raise TypeError(f"the {kind} handler {name_of(fn)} must take nothing or one {takes}")
+        return fits
 
     def with_sid(self, fn: Function, event: str | int, namespace: str) -> Function:
         """Return a handler of ours for one registered with ``socketio.server``."""

@@ -13,7 +13,8 @@ from flask_sio.errors import ConnectionRefusedError
 from flask_sio.extension.callables import Bound, as_sync
 from flask_sio.extension.convention import FlaskConvention
 from flask_sio.extension.hooks import Hooks, When
-from flask_sio.server.handlers import ANY, check_event, fitting, kind_of
+from flask_sio.server.calling import fitting
+from flask_sio.server.handlers import ANY, check_event, kind_of
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -33,12 +34,29 @@ class Registration:
     """None is the default, which a blueprint learns when it is registered."""
     concurrent: bool | None = None
     add: bool = False
+    once: bool = False
 
     def enter(self, server: Server, namespace: str = "/", hooks: Hooks | None = None) -> None:
         """Register the handler with a server, in its own namespace or else in ``namespace``."""
         handler = self.handler if hooks is None else Bound(self.handler, hooks)
         where = self.namespace or namespace
-        server.handlers.add(self.event, handler, where, self.concurrent, self.add)
+        server.handlers.add(
+            self.event,
+            handler,
+            where,
+            self.concurrent,
+            self.add,
+            once=self.once,
+            source=self.handler,
+        )
+
+    def leave(self, server: Server, namespace: str = "/") -> None:
+        """Take the handler out of a server again."""
+        server.handlers.remove(self.event, self.handler, self.namespace or namespace)
+
+    def is_for(self, event: str, handler: Callable[..., Any] | None) -> bool:
+        """Whether it is a registration of an event, and of this handler if one is given."""
+        return self.event == event and (handler is None or self.handler == handler)
 
 
 class Registrar:
@@ -47,6 +65,16 @@ class Registrar:
     # -- what differs ------------------------------------------------------------------
 
     def _register(self, registration: Registration) -> None:
+        raise NotImplementedError
+
+    def off(
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
+    ) -> None:
+        """Forget what was registered here for an event, or only ``handler``. Any thread.
+
+        Handlers of other blueprints, and methods of classes, stay. Nothing happens if
+        there is none.
+        """
         raise NotImplementedError
 
     def _hooks_of(self, namespace: str | None) -> Hooks:
@@ -96,10 +124,36 @@ class Registrar:
         add: bool = False,
     ) -> None:
         """Register a function for an event, as `on` does."""
-        check_event(message)
+        self._check_and_register(Registration(message, handler, namespace, concurrent, add))
+
+    def _check_and_register(self, registration: Registration) -> None:
+        check_event(registration.event)
         # A wrong handler fails here, with or without a server.
-        FlaskConvention.adapt(kind_of(message), handler, message == ANY)
-        self._register(Registration(message, handler, namespace, concurrent, add))
+        event, handler = registration.event, registration.handler
+        FlaskConvention.adapt(kind_of(event), handler, event == ANY)
+        self._register(registration)
+
+    @overload
+    def once(
+        self, event: str, handler: None = None, namespace: str | None = None, *, add: bool = False
+    ) -> Callable[[F], F]: ...
+    @overload
+    def once(
+        self, event: str, handler: F, namespace: str | None = None, *, add: bool = False
+    ) -> F: ...
+    def once(
+        self, event: str, handler: Any = None, namespace: str | None = None, *, add: bool = False
+    ) -> Any:
+        """Register a handler, as a decorator or at once, for the first event of a name only.
+
+        Whichever client sends it, of the clients of one application. The rest as `on`.
+        """
+
+        def register(fn: F) -> F:
+            self._check_and_register(Registration(event, fn, namespace, None, add, True))
+            return fn
+
+        return register if handler is None else register(handler)
 
     @overload
     def event(self, namespace: F, /) -> F: ...
@@ -218,6 +272,15 @@ class SocketBlueprint(Registrar):
         self.handlers.append(registration)
         for extension in list(self._users):
             extension.blueprint_grew(self, registration)
+
+    def off(
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
+    ) -> None:
+        for each in [each for each in self.handlers if each.is_for(event, handler)]:
+            if namespace in (None, each.namespace or self.namespace):
+                self.handlers.remove(each)
+                for extension in list(self._users):
+                    extension.blueprint_shrank(self, each)
 
     def _hooks_of(self, namespace: str | None) -> Hooks:
         if namespace is not None:

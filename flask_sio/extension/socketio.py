@@ -118,6 +118,15 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         for server in self._servers():
             registration.enter(server)
 
+    def off(
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
+    ) -> None:
+        for each in [each for each in self.handlers if each.is_for(event, handler)]:
+            if each.namespace == (namespace or "/"):
+                self.handlers.remove(each)
+                for server in self._servers():
+                    each.leave(server)
+
     def _hooks_of(self, namespace: str | None) -> Hooks:
         return self.hooks.of(namespace)
 
@@ -152,6 +161,12 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         for other, namespace in self.blueprints:
             for server in self._servers() if other is blueprint else ():
                 registration.enter(server, namespace, blueprint.hooks)
+
+    def blueprint_shrank(self, blueprint: SocketBlueprint, registration: Registration) -> None:
+        """Forget a handler that a registered blueprint has forgotten."""
+        for other, namespace in self.blueprints:
+            for server in self._servers() if other is blueprint else ():
+                registration.leave(server, namespace)
 
     def on_namespace(self, namespace: Namespace) -> None:
         """Let an object's ``on_...`` methods handle its namespace, without an id first.

@@ -49,7 +49,8 @@ from django.utils.safestring import mark_safe
 from flask_sio.client_files import ClientFiles, script_tag
 from flask_sio.errors import ConnectionRefusedError
 from flask_sio.mounts.wsgi import WSGIApp
-from flask_sio.server.handlers import Function, Kind, PlainConvention
+from flask_sio.server.handlers import Function, Kind
+from flask_sio.server.plain import PlainConvention
 from flask_sio.server.server import Server
 
 if TYPE_CHECKING:

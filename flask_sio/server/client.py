@@ -36,11 +36,12 @@ from flask_sio.server.jobs import (
     refusal_packet,
 )
 from flask_sio.server.mailbox import Job, Mailbox
-from flask_sio.server.reasons import CLIENT_DISCONNECT, SERVER_DISCONNECT, public_reason
+from flask_sio.server.reasons import Reason, public_reason
 from flask_sio.server.socket import Socket
 
 if TYPE_CHECKING:
-    from flask_sio.engine.connection import Connection, Reason
+    from flask_sio.engine import connection as engine
+    from flask_sio.engine.connection import Connection
     from flask_sio.protocol.encoded import Encoded
     from flask_sio.protocol.timers import Timer
     from flask_sio.server.server import Server
@@ -99,7 +100,7 @@ class Client:
         try:
             packet = self._decoder.feed(data)
         except PacketError:
-            self.connection.close("forced close")
+            self.connection.close("forced close", "no Socket.IO packet")
             return
         size = len(data)
         if size >= _WEIGHED and isinstance(data, str):
@@ -120,23 +121,26 @@ class Client:
         elif kind == sio.DISCONNECT:
             self._on_disconnect(packet)
         else:
-            self._violation()
+            self._violation("a packet that only servers send")
 
     def _attachments_are_due(self, size: int) -> None:
         """Count what has come of a packet, and give the rest of it its time."""
         if self._partial is None:
             loop, wait = self.server.engine.loop, self.server.options.attachment_timeout
-            self._partial = Partial(loop.call_at(loop.now() + wait, self._violation))
+            self._partial = Partial(loop.call_at(loop.now() + wait, self._expect_rest))
         self._partial.size += size
 
-    def _violation(self) -> None:
-        self.connection.close("forced server close")
+    def _expect_rest(self) -> None:
+        self._violation("a packet whose attachments did not come")
+
+    def _violation(self, what: str) -> None:
+        self.connection.close("forced server close", what)
 
     def _socket(self, namespace: str) -> Socket | None:
         """Return the socket a packet is for; a namespace never asked for is a violation."""
         socket = self.sockets.get(namespace)
         if socket is None and (self._left is None or namespace not in self._left):
-            self._violation()
+            self._violation("a packet for a namespace it never asked for")
         return socket
 
     def _on_event(self, packet: sio.Packet, size: int) -> None:
@@ -144,14 +148,17 @@ class Client:
         if socket is None or socket.state == "leaving":
             return
         name, *args = packet.data
-        handler = self.server.handlers.find(packet.namespace, name)
-        if handler is not None:
-            if handler.any_event:
-                args, name = [name, *args], ANY
-            job = EventJob(socket, name, handler, tuple(args), size, packet.id)
-            if self._put(job, socket, packet.id):
-                for added in handler.more:  # all of an event's handlers are admitted, or none
-                    self._mailbox.put(EventJob(socket, name, added, job.args, 0, None))
+        handlers = self.server.handlers
+        handler = handlers.find(packet.namespace, name)
+        if handler is None:
+            return
+        if handler.any_event:
+            args, name = [name, *args], ANY
+        job = EventJob(socket, name, handler, tuple(args), size, packet.id)
+        if self._put(job, socket, packet.id) and not handler.is_plain:
+            handlers.spend(handler)
+            for added in handler.more:  # all of an event's handlers are admitted, or none
+                self._mailbox.put(EventJob(socket, name, added, job.args, 0, None))
 
     def _on_ack(self, packet: sio.Packet, size: int) -> None:
         socket = self._socket(packet.namespace)
@@ -167,13 +174,13 @@ class Client:
         namespace = packet.namespace
         joined = self.sockets.get(namespace)
         if joined is not None and joined.state != "leaving":
-            self._violation()
+            self._violation("a second CONNECT")
             return
         if (
             self._mailbox.waiting >= self.server.options.max_mailbox_events
             or len(self.sockets) >= self.server.options.max_namespaces
         ):
-            self._violation()  # it joins faster than handlers take it, or without end
+            self._violation("it joins faster than handlers take it, or without end")
             return
         space = self.server.space(namespace)
         if space is None:
@@ -194,7 +201,7 @@ class Client:
     def _on_disconnect(self, packet: sio.Packet) -> None:
         socket = self._socket(packet.namespace)
         if socket is not None:
-            self._start_leaving(socket, CLIENT_DISCONNECT)
+            self._start_leaving(socket, public_reason("client namespace disconnect"))
 
     # -- the mailbox -------------------------------------------------------------------
 
@@ -215,7 +222,7 @@ class Client:
             options.mailbox_overflow,
         )
         if options.mailbox_overflow == "close":
-            self._violation()
+            self._violation("more events than its handlers take")
         elif options.mailbox_overflow == "error_ack" and ack_id is not None:
             self.acknowledge(socket, ack_id, {"error": "too many events"})
         return False
@@ -264,20 +271,22 @@ class Client:
             self.decide(socket, refusal_packet(socket.namespace, REJECTED))
         elif socket.state == "connected":
             self.connection.send(sio.encode(sio.Packet(sio.DISCONNECT, socket.namespace)))
-            self._start_leaving(socket, SERVER_DISCONNECT)
+            self._start_leaving(socket, public_reason("server namespace disconnect"))
 
-    def _start_leaving(self, socket: Socket, reason: str) -> None:
+    def _start_leaving(self, socket: Socket, reason: Reason) -> None:
         """Stop taking events for a socket; its disconnect handler is its last job."""
         if socket.state not in ("connecting", "connected"):
             return
         self._remember_left(socket.namespace)
         socket.start_leaving()
-        handler = self.server.handlers.find_lifecycle(socket.namespace, "disconnect")
+        find = self.server.handlers.find_lifecycle
+        leaving = find(socket.namespace, "disconnecting")
+        handler = find(socket.namespace, "disconnect")
         is_idle = self._mailbox.is_idle
-        if handler is None and is_idle:
+        if handler is None and leaving is None and is_idle:
             socket.leave()
             return
-        self._mailbox.put(DisconnectJob(socket, handler, reason))
+        self._mailbox.put(DisconnectJob(socket, handler, reason, leaving))
         if not is_idle:
             self._later(self._mailbox.hurry)
 
@@ -301,7 +310,7 @@ class Client:
         if len(self._left) > _TOMBSTONES:
             del self._left[next(iter(self._left))]
 
-    def closed(self, reason: Reason) -> None:
+    def closed(self, reason: engine.Reason, description: str = "") -> None:
         """Learn that the connection has ended: every socket leaves."""
         self.server.lobby.leave(self)
         if self._timer is not None:
@@ -312,7 +321,7 @@ class Client:
             self._partial = None
         may_wait = not self._mailbox.is_idle or len(self.sockets) > 1
         for socket in list(self.sockets.values()):
-            self._start_leaving(socket, public_reason(reason))
+            self._start_leaving(socket, public_reason(reason, description))
         if may_wait:
             self._watch_hanging()
 
@@ -332,4 +341,4 @@ class Client:
             self._timer = loop.call_at(loop.now() + wait, self._expect_connect)
         else:
             self._timer = None
-            self._violation()
+            self._violation("no CONNECT in time")

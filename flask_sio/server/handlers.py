@@ -11,16 +11,13 @@ and ``disconnect`` are no events: ``"*"`` never stands for them.
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from functools import partial
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flask_sio.protocol import sio
-from flask_sio.server.payloads import typed
 
 if TYPE_CHECKING:
     from flask_sio.server.class_namespace import Namespace
@@ -29,6 +26,20 @@ if TYPE_CHECKING:
 Kind = Literal["connect", "event", "ack", "disconnect"]
 Registered = Literal["connect", "event", "disconnect"]
 Function = Callable[..., Any]
+
+__all__ = [
+    "ANY",
+    "FAILED_LINE",
+    "INTERNAL_ERROR",
+    "Convention",
+    "Function",
+    "Handler",
+    "Handlers",
+    "Kind",
+    "Registered",
+    "check_event",
+    "kind_of",
+]
 
 logger = logging.getLogger("flask_sio.server")
 
@@ -94,7 +105,7 @@ class Convention(Protocol):
         """Give the context of what concerns a request, and no client yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Handler:
     """One registered function, as adapted."""
 
@@ -104,6 +115,20 @@ class Handler:
     """Whether the event's name comes first in its arguments."""
     more: tuple[Handler, ...] = ()
     """Those that were added to it; they run after it, and their results are nobody's."""
+    source: Function | None = None
+    """The function as it was registered."""
+    once: bool = False
+    """Whether it is forgotten when its first event comes."""
+    is_plain: bool = field(init=False)
+    """Whether it is a function for each event of one name, and alone; read for each event."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_plain", not (self.any_event or self.more or self.once))
+
+    @property
+    def chain(self) -> tuple[Handler, ...]:
+        """It, alone, and those that were added to it."""
+        return (replace(self, more=()), *self.more)
 
 
 class Handlers:
@@ -123,9 +148,13 @@ class Handlers:
         namespace: str,
         concurrent: bool | None = None,
         add: bool = False,
+        *,
+        once: bool = False,
+        source: Function | None = None,
     ) -> None:
         """Register a handler; it replaces, or joins, an earlier one of the same event.
 
+        ``source`` is the function by which `remove` knows it, where ``fn`` wraps that one.
         Any thread.
 
         Raises:
@@ -137,10 +166,25 @@ class Handlers:
         adapted = self.convention.adapt(kind_of(event), fn, any_event, namespace == ANY)
         if concurrent is None:
             concurrent = self._concurrent
-        handler = Handler(adapted, concurrent and kind_of(event) == "event", any_event)
+        concurrent = concurrent and kind_of(event) == "event"
+        handler = Handler(adapted, concurrent, any_event, (), source or fn, once)
         events = self._events.setdefault(namespace, {})
         first = events.get(event) if add else None
         events[event] = replace(first, more=(*first.more, handler)) if first else handler
+
+    def remove(self, event: str | int, source: Function | None, namespace: str) -> None:
+        """Forget all handlers of an event, or the one that is ``source``. Any thread."""
+        events = self._events.get(namespace, {})
+        first = events.get(event)
+        if first is not None:
+            keep = [each for each in first.chain if source and each.source != source]
+            _put_back(events, event, keep)
+
+    def spend(self, handler: Handler) -> None:
+        """Forget those of a chain that are for one time only, which has come."""
+        for events in list(self._events.values()):
+            for event in [event for event, each in list(events.items()) if each is handler]:
+                _put_back(events, event, [each for each in handler.chain if not each.once])
 
     def add_class(self, namespace: Namespace) -> None:
         """Register an object whose ``on_...`` methods handle a namespace. Any thread."""
@@ -156,10 +200,16 @@ class Handlers:
                 return handler
         return self._find_wider(namespace, event, own or {})
 
-    def find_lifecycle(self, namespace: str, kind: Registered) -> Handler | None:
-        """Return what runs when a client connects or has left, or None."""
+    def find_lifecycle(
+        self, namespace: str, kind: Literal["connect", "disconnect", "disconnecting"]
+    ) -> Handler | None:
+        """Return what runs now that a client connects or has left, or None."""
         handler = self.find(namespace, kind)
-        return _NOTHING if handler is None and self.convention.watches(kind) else handler
+        if handler is not None and not handler.is_plain:
+            self.spend(handler)
+        if handler is None and kind != "disconnecting" and self.convention.watches(kind):
+            return _NOTHING
+        return handler
 
     def _find_wider(
         self, namespace: str, event: str | int, own: dict[str | int, Handler]
@@ -228,150 +278,12 @@ def kind_of(event: str | int) -> Registered:
     """Return what kind of handler an event has."""
     if event == "connect":
         return "connect"
-    return "disconnect" if event == "disconnect" else "event"
+    return "disconnect" if event in ("disconnect", "disconnecting") else "event"
 
 
-class PlainConvention:
-    """python-socketio's: the socket's id comes first, no context.
-
-    A handler of any event gets its name before that, one of any namespace then the name of
-    that: ``fn(event, namespace, sid, *args)``.
-    """
-
-    options: tuple[str, ...] = ()
-
-    def adapt(
-        self, kind: Registered, fn: Function, any_event: bool = False, any_namespace: bool = False
-    ) -> Function:
-        skip = int(any_namespace) + (2 if kind == "connect" else 1)  # what is not the client's
-        if kind != "event":
-            names = "sid, environ[, auth]" if kind == "connect" else "sid[, reason]"
-            most = 3 if kind == "connect" else 2
-            fn = _cut(fn, most - 1, most, f"a {kind} handler takes ({names})", any_namespace)
-        if kind != "disconnect" and not any_event:
-            fn = typed(fn, skip, is_whole=kind == "connect")
-        return _Anything(fn, any_event, any_namespace) if any_event or any_namespace else fn
-
-    def with_sid(self, fn: Function, event: str | int, namespace: str) -> Function:
-        return fn
-
-    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
-        any_namespace = namespace.namespace == ANY
-        if namespace.handles_by_trigger:
-            namespace._adapt = Methods(_adapt_method)
-            fn: Function = partial(namespace.trigger_event, event)
-            return _Anything(fn, False, True) if any_namespace else fn
-        method = namespace.method_of(event)
-        return None if method is None else self.adapt(kind, method, False, any_namespace)
-
-    def invoke(
-        self,
-        socket: Socket,
-        event: str | None,
-        handler: Function,
-        args: tuple[Any, ...],
-        kind: Kind,
-    ) -> Any:
-        if kind == "ack":
-            return handler(*args)
-        if kind == "connect":
-            args = (socket.environ, *args)
-        if handler.__class__ is _Anything:
-            return handler(socket, args)
-        return handler(socket.id, *args)
-
-    def watches(self, kind: Registered) -> bool:
-        return False
-
-    def announce(self, socket: Socket, kind: Registered, args: tuple[Any, ...]) -> None:
-        pass
-
-    def report(self, socket: Socket, name: str, error: Exception) -> None:
-        logger.error(FAILED_LINE, name, socket.id, socket.namespace, exc_info=error)
-
-    def told(self, error: Exception) -> str:
-        return INTERNAL_ERROR
-
-    def surround(self, environ: dict[str, Any]) -> AbstractContextManager[Any]:
-        return nullcontext()
-
-
-class _Anything:
-    """A handler of any event or any namespace, whose names come first."""
-
-    __slots__ = ("_any_event", "_any_namespace", "_fn")
-
-    def __init__(self, fn: Function, any_event: bool, any_namespace: bool) -> None:
-        self._fn = fn
-        self._any_event = any_event
-        self._any_namespace = any_namespace
-
-    def __call__(self, socket: Socket, args: tuple[Any, ...]) -> Any:
-        names: tuple[Any, ...] = ()
-        if self._any_event:
-            names, args = args[:1], args[1:]
-        if self._any_namespace:
-            names = (*names, socket.namespace)
-        return self._fn(*names, socket.id, *args)
-
-
-class Methods:
-    """The methods that `Namespace.trigger_event` calls, each adapted once."""
-
-    __slots__ = ("_adapt", "_made")
-
-    def __init__(self, adapt: Callable[[str, Function], Function]) -> None:
-        self._adapt = adapt
-        self._made: dict[Function, Function] = {}
-
-    def __call__(self, event: str, method: Function) -> Function:
-        """Return the method as it is called; ``event`` may be any that leads to it."""
-        function = getattr(method, "__func__", None)
-        if function is None:
-            return self._adapt(event, method)
-        made = self._made.get(function)
-        if made is None:
-            made = self._made[function] = self._adapt(event, method)
-        return made
-
-
-def _adapt_method(event: str, method: Function) -> Function:
-    """Return a method as `Namespace.trigger_event` calls it, names and all."""
-    kind = kind_of(event)
-    if kind == "event":
-        return typed(method, 1)
-    if kind == "connect":
-        method = typed(method, 2, is_whole=True)
-    return lambda *args: method(*args[: fitting(method, len(args), len(args) - 1)])
-
-
-def _cut(fn: Function, least: int, most: int, rule: str, any_namespace: bool) -> Function:
-    """Return ``fn``, or a function of ``most`` arguments that hands it the first ``least``."""
-    if any_namespace:
-        least, most, rule = least + 1, most + 1, f"{rule} after the namespace"
-    count = fitting(fn, most, least)
-    if count is None:
-        raise TypeError(f"{rule}; {getattr(fn, '__qualname__', fn)!r} cannot")
-    return fn if count == most else lambda *args: fn(*args[:least])
-
-
-def fitting(fn: Function, *counts: int) -> int | None:
-    """Return the first of these numbers of positional arguments that ``fn`` can take.
-
-    A wrapper that takes anything is judged by what it wraps; where that fits none (the
-    wrapper adds or takes away), or a builtin does not say, the first number it is.
-    """
-    try:
-        signature = inspect.signature(fn, follow_wrapped=False)
-    except ValueError:
-        return counts[0]
-    takes_any = any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values())
-    if takes_any:
-        signature = inspect.signature(fn)
-    for count in counts:
-        try:
-            signature.bind(*range(count))
-        except TypeError:
-            continue
-        return count
-    return counts[0] if takes_any else None
+def _put_back(events: dict[str | int, Handler], event: str | int, chain: list[Handler]) -> None:
+    """Let these be the handlers of an event."""
+    if chain:
+        events[event] = replace(chain[0], more=tuple(chain[1:]))
+    else:
+        events.pop(event, None)

@@ -17,6 +17,7 @@ from flask_sio.server.acks import Callback
 from flask_sio.server.handlers import INTERNAL_ERROR, Handler
 
 if TYPE_CHECKING:
+    from flask_sio.server.reasons import Reason
     from flask_sio.server.socket import Socket
 
 REJECTED = {"message": "Connection rejected by server"}
@@ -167,32 +168,40 @@ class ConnectJob(_Job):
 
 
 class DisconnectJob(_Job):
-    """The disconnect handler, the last of a socket; then it leaves its rooms."""
+    """The disconnect handler, the last of a socket; then it leaves its rooms.
 
-    __slots__ = ()
+    The ``disconnecting`` handler, for Node's sake, comes just before it.
+    """
+
+    __slots__ = ("leaving",)
 
     is_last = True
 
-    def __init__(self, socket: Socket, handler: Handler | None, reason: str) -> None:
+    def __init__(
+        self, socket: Socket, handler: Handler | None, reason: Reason, leaving: Handler | None
+    ) -> None:
         super().__init__(socket, "disconnect", handler, (reason,), 0)
+        self.leaving = leaving
 
     def _run(self) -> None:
         socket, server = self.socket, self.socket.client.server
-        if socket.was_accepted is None and self.handler is not None:
+        has_handler = self.handler is not None or self.leaving is not None
+        if socket.was_accepted is None and has_handler:
             server.engine.loop.run(socket.client.part, self)
             return
         try:
-            if self.handler is not None and socket.was_accepted:
-                for handler in (self.handler, *self.handler.more):
-                    self._say_goodbye(handler)
+            if has_handler and socket.was_accepted:
+                for event, first in (("disconnecting", self.leaving), ("disconnect", self.handler)):
+                    for handler in () if first is None else (first, *first.more):
+                        self._say_goodbye(event, handler)
                 server.convention.announce(socket, "disconnect", self.args)
         finally:
             server.engine.loop.run(socket.leave)
 
-    def _say_goodbye(self, handler: Handler) -> None:
+    def _say_goodbye(self, event: str, handler: Handler) -> None:
         client = self.socket.client
         try:
-            client.server.invoke(self.socket, "disconnect", handler.fn, self.args, "disconnect")
+            client.server.invoke(self.socket, event, handler.fn, self.args, "disconnect")
         except Exception as error:
             if client.on_error is not None:
                 client.on_error(error)

@@ -6,10 +6,11 @@ Each method takes a function and returns it, so that it serves as a decorator. A
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from flask_sio.engine.hooks import ConnectionFailure, HeadersHook
 from flask_sio.engine.server import Engine
+from flask_sio.server.handlers import Convention, Handlers
 
 __all__ = ["Registering"]
 
@@ -21,6 +22,55 @@ class Registering:
     """The part of `Server` that hooks are registered with."""
 
     engine: Engine
+    convention: Convention
+    handlers: Handlers
+
+    # -- handlers ----------------------------------------------------------------------
+
+    @overload
+    def once(
+        self,
+        event: str | int,
+        handler: None = None,
+        namespace: str | None = None,
+        *,
+        add: bool = False,
+    ) -> Callable[[F], F]: ...
+    @overload
+    def once(
+        self, event: str | int, handler: F, namespace: str | None = None, *, add: bool = False
+    ) -> F: ...
+    def once(
+        self,
+        event: str | int,
+        handler: Any = None,
+        namespace: str | None = None,
+        *,
+        add: bool = False,
+    ) -> Any:
+        """Register a handler, as a decorator or at once, for the first event of a name only.
+
+        Whichever client sends it. The rest as `Server.on`.
+        """
+
+        def register(fn: F) -> F:
+            called = self.convention.with_sid(fn, event, namespace or "/")
+            self.handlers.add(event, called, namespace or "/", None, add, once=True, source=fn)
+            return fn
+
+        return register if handler is None else register(handler)
+
+    def off(
+        self,
+        event: str | int,
+        handler: Callable[..., Any] | None = None,
+        namespace: str | None = None,
+    ) -> None:
+        """Forget the handlers of an event, or only ``handler``; methods of classes stay.
+
+        Nothing happens if there is none.
+        """
+        self.handlers.remove(event, handler, namespace or "/")
 
     # -- requests ----------------------------------------------------------------------
 

@@ -23,9 +23,10 @@ from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.client import Client
 from flask_sio.server.cluster import Member
 from flask_sio.server.emitting import Emitting
-from flask_sio.server.handlers import Convention, Function, Handlers, PlainConvention
+from flask_sio.server.handlers import Convention, Function, Handlers
 from flask_sio.server.input import Lobby, lobby_size
 from flask_sio.server.namespace import LiveNamespace
+from flask_sio.server.plain import PlainConvention
 from flask_sio.server.registering import Registering
 from flask_sio.server.users import Users
 
@@ -132,7 +133,7 @@ class Server(Registering, Emitting):
 
         def register(fn: F) -> F:
             handler = self.convention.with_sid(fn, event, namespace or "/")
-            self.handlers.add(event, handler, namespace or "/", concurrent, add)
+            self.handlers.add(event, handler, namespace or "/", concurrent, add, source=fn)
             return fn
 
         return register if handler is None else register(handler)

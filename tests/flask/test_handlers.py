@@ -12,7 +12,7 @@ from flask_sio import join_room as join_room_of
 from tests.flask.polling import PollingClient
 from tests.flask.site import Site
 
-RESERVED = ["connect_error", "disconnecting", "newListener", "removeListener"]
+RESERVED = ["connect_error", "newListener", "removeListener"]
 
 
 # -- several for one event --------------------------------------------------------------
@@ -122,7 +122,7 @@ def test_a_name_is_text() -> None:
         socketio.on(["a", "b"])(print)
 
 
-@pytest.mark.parametrize("name", [*RESERVED, "connect", "disconnect"])
+@pytest.mark.parametrize("name", [*RESERVED, "connect", "disconnect", "disconnecting"])
 def test_reserved_names_are_not_emitted(site: Site, name: str) -> None:
     """An emit under a name that clients would take for the protocol's own is refused."""
     _, sid = site.joined()

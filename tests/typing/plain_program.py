@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from wsgiref.headers import Headers
 
 from flask_sio import NotConnectedError, Server, TimeoutError, WSGIApp
+from flask_sio.engine.hooks import ConnectionFailure
 
 server = Server(cors_allowed_origins="*", max_connections=1000)
 
@@ -25,6 +27,26 @@ def ask(sid: str, question: str) -> str:
         return "nobody"
     server.emit("answer", (question, answer), room="lobby", skip_sid=sid)
     return str(answer)
+
+
+@server.once("first")
+def first(sid: str, text: str) -> int:
+    return len(text)
+
+
+length: int = first("sid", "text")
+server.off("first", first)
+
+
+@server.on_initial_headers
+def headers(headers: Headers, environ: dict[str, Any]) -> None:
+    headers["X-Server"] = "1"
+
+
+@server.on_connection_error
+def refused(failure: ConnectionFailure) -> None:
+    code: int = failure.code
+    print(code, failure.environ["PATH_INFO"])
 
 
 application = WSGIApp(server)

@@ -1,0 +1,157 @@
+"""The convention of a plain `Server`: python-socketio's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from flask_sio.server.calling import cut, name_of
+from flask_sio.server.handlers import (
+    ANY,
+    FAILED_LINE,
+    INTERNAL_ERROR,
+    Function,
+    Kind,
+    Registered,
+    kind_of,
+)
+from flask_sio.server.payloads import typed
+
+if TYPE_CHECKING:
+    from flask_sio.server.class_namespace import Namespace
+    from flask_sio.server.socket import Socket
+
+__all__ = ["Methods", "PlainConvention"]
+
+logger = logging.getLogger("flask_sio.server")
+
+
+class PlainConvention:
+    """python-socketio's: the socket's id comes first, no context.
+
+    A handler of any event gets its name before that, one of any namespace then the name of
+    that: ``fn(event, namespace, sid, *args)``.
+    """
+
+    options: tuple[str, ...] = ()
+
+    def adapt(
+        self, kind: Registered, fn: Function, any_event: bool = False, any_namespace: bool = False
+    ) -> Function:
+        skip = int(any_namespace) + (2 if kind == "connect" else 1)  # what is not the client's
+        if kind != "event":
+            fn = _cut(fn, kind, any_namespace)
+        if kind != "disconnect" and not any_event:
+            fn = typed(fn, skip, is_whole=kind == "connect")
+        return _Anything(fn, any_event, any_namespace) if any_event or any_namespace else fn
+
+    def with_sid(self, fn: Function, event: str | int, namespace: str) -> Function:
+        return fn
+
+    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
+        any_namespace = namespace.namespace == ANY
+        if namespace.handles_by_trigger:
+            namespace._adapt = Methods(_adapt_method)
+            fn: Function = partial(namespace.trigger_event, event)
+            return _Anything(fn, False, True) if any_namespace else fn
+        method = namespace.method_of(event)
+        return None if method is None else self.adapt(kind, method, False, any_namespace)
+
+    def invoke(
+        self,
+        socket: Socket,
+        event: str | None,
+        handler: Function,
+        args: tuple[Any, ...],
+        kind: Kind,
+    ) -> Any:
+        if kind == "ack":
+            return handler(*args)
+        if kind == "connect":
+            args = (socket.environ, *args)
+        if handler.__class__ is _Anything:
+            return handler(socket, args)
+        return handler(socket.id, *args)
+
+    def watches(self, kind: Registered) -> bool:
+        return False
+
+    def announce(self, socket: Socket, kind: Registered, args: tuple[Any, ...]) -> None:
+        pass
+
+    def report(self, socket: Socket, name: str, error: Exception) -> None:
+        logger.error(FAILED_LINE, name, socket.id, socket.namespace, exc_info=error)
+
+    def told(self, error: Exception) -> str:
+        return INTERNAL_ERROR
+
+    def surround(self, environ: dict[str, Any]) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+
+class _Anything:
+    """A handler of any event or any namespace, whose names come first."""
+
+    __slots__ = ("_any_event", "_any_namespace", "_fn")
+
+    def __init__(self, fn: Function, any_event: bool, any_namespace: bool) -> None:
+        self._fn = fn
+        self._any_event = any_event
+        self._any_namespace = any_namespace
+
+    def __call__(self, socket: Socket, args: tuple[Any, ...]) -> Any:
+        names: tuple[Any, ...] = ()
+        if self._any_event:
+            names, args = args[:1], args[1:]
+        if self._any_namespace:
+            names = (*names, socket.namespace)
+        return self._fn(*names, socket.id, *args)
+
+
+class Methods:
+    """The methods that `Namespace.trigger_event` calls, each adapted once."""
+
+    __slots__ = ("_adapt", "_made")
+
+    def __init__(self, adapt: Callable[[str, Function], Function]) -> None:
+        self._adapt = adapt
+        self._made: dict[Function, Function] = {}
+
+    def __call__(self, event: str, method: Function) -> Function:
+        """Return the method as it is called; ``event`` may be any that leads to it."""
+        function = getattr(method, "__func__", None)
+        if function is None:
+            return self._adapt(event, method)
+        made = self._made.get(function)
+        if made is None:
+            made = self._made[function] = self._adapt(event, method)
+        return made
+
+
+def _adapt_method(event: str, method: Function) -> Function:
+    """Return a method as `Namespace.trigger_event` calls it, names and all."""
+    kind = kind_of(event)
+    if kind == "event":
+        return typed(method, 1)
+    if kind == "connect":
+        method = typed(method, 2, is_whole=True)
+
+    def call(*args: Any) -> Any:
+        fits = cut(method, len(args) - 1, len(args), is_farewell=kind == "disconnect")
+        return (fits or method)(*args)
+
+    return call
+
+
+def _cut(fn: Function, kind: Registered, any_namespace: bool) -> Function:
+    """Return what calls a connect or disconnect handler with as much as it takes."""
+    takes = "sid, environ[, auth]" if kind == "connect" else "sid[, reason][, details]"
+    most = (3 if kind == "connect" else 2) + any_namespace
+    fits = cut(fn, most - 1, most, is_farewell=kind == "disconnect")
+    if fits is None:
+        after = " after the namespace" if any_namespace else ""
+        raise TypeError(f"a {kind} handler takes ({takes}){after}; {name_of(fn)!r} cannot")
+    return fits
