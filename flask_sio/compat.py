@@ -29,8 +29,8 @@ from flask_sio.server.client import Client
 from flask_sio.server.socket import Socket
 
 if TYPE_CHECKING:
+    from flask_sio.adapters.answers import Callback
     from flask_sio.engine.connection import Connection
-    from flask_sio.server.acks import Callback
     from flask_sio.server.server import Server
 
 __all__ = ["ConnectionView", "EngineView", "LiveMapping", "ManagerView", "attach_loggers"]
@@ -218,7 +218,7 @@ class ManagerView:
     def get_namespaces(self) -> Iterable[str]:
         """Return the names of the namespaces that somebody is in."""
         spaces = self._server.spaces
-        return _read(self._server, lambda: [n for n, s in spaces.items() if s.adapter.everyone], [])
+        return _read(self._server, lambda: [n for n, s in spaces.items() if s.rooms.everyone], [])
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         """Give ``(sid, value)`` of who is in a room, in any of several, or with None of all.
@@ -295,7 +295,7 @@ class ManagerView:
     def _participants(self, namespace: str, rooms: list[Room] | None) -> list[tuple[str, str]]:
         def look() -> list[tuple[str, str]]:
             space = self._server.spaces.get(namespace)
-            found = () if space is None else space.adapter.recipients(rooms)
+            found = () if space is None else space.rooms.select(rooms)
             key = self._server.eio.key
             sockets = [each for each in found if isinstance(each, Socket)]
             return [(each.id, key(each.client.connection)) for each in sockets]
@@ -307,8 +307,8 @@ class ManagerView:
             return None
 
         def names() -> list[Room]:
-            adapter = self._server.spaces[namespace].adapter
-            return [None, *adapter.everyone, *adapter.names] if adapter.everyone else []
+            table = self._server.spaces[namespace].rooms
+            return [None, *table.everyone, *table.sizes()] if table.everyone else []
 
         return LiveMapping(
             lambda: _read(self._server, names, []), lambda room: self._room(namespace, room)

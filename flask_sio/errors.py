@@ -20,7 +20,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 __all__ = [
@@ -153,6 +153,21 @@ def _short(step: str | int) -> str | int:
 
 class TimeoutError(SocketIOError, builtins.TimeoutError):
     """No answer came in time."""
+
+    def __init__(
+        self,
+        *args: object,
+        answers: Mapping[str, Any] | None = None,
+        owed: tuple[str, ...] = (),
+        missing: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(*args)
+        self.answers = dict(answers or {})
+        """Where several clients were asked: the answers that have come, by their ids."""
+        self.owed = owed
+        """The ids of those who have not answered."""
+        self.missing = missing
+        """The servers that have not said whom they asked."""
 
 
 class DisconnectedError(SocketIOError):

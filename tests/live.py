@@ -80,8 +80,8 @@ def _check_clean(live: Live) -> None:
     assert live.server.shutdown(WAIT_S), f"streams left: {engine.streams}"
     assert engine.connections == {}
     spaces = live.server._spaces.values()
-    assert [space.adapter.everyone for space in spaces if space.adapter.everyone] == []
-    assert [space.adapter._rooms for space in spaces if space.adapter._rooms] == []
+    assert [space.rooms.everyone for space in spaces if space.rooms.everyone] == []
+    assert [space.rooms._rooms for space in spaces if space.rooms._rooms] == []
 
 
 @contextmanager

@@ -1,124 +1,210 @@
-"""Rooms of one namespace in this process's memory.
-
-An adapter knows recipients, not sockets: an ``id`` and ``deliver``. Owner's turn only.
-Every recipient is alone in a room named by its id; that one is implicit, not stored.
-"""
+"""The adapter of a server that stands alone: its own clients, in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+from flask_sio.adapters.adapter import BroadcastOptions, EmitResult, Home, SocketRecord
+from flask_sio.adapters.answers import Callback, Found, Gathering, OwedAnswer
+from flask_sio.adapters.rooms import Recipient, Room
+from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
+from flask_sio.protocol.sio import Body
 
-Room = Hashable
+__all__ = ["OWN", "Inquiry", "MemoryAdapter"]
 
-
-@dataclass(frozen=True, slots=True)
-class UserRoom:
-    """The room of everybody who is one user. Being no text, no client can name it."""
-
-    user: str
+OWN = ""
+"""Stands for this server among those that a `Gathering` waits for."""
 
 
-class Recipient(Protocol):
-    """Who can be in a room."""
+class _Part(OwedAnswer):
+    """What one client owes to an inquiry."""
+
+    __slots__ = ("_id", "_inquiry")
+
+    def __init__(self, inquiry: Inquiry, own_id: str) -> None:
+        self._inquiry = inquiry
+        self._id = own_id
+
+    def resolve(self, answer: list[Any]) -> None:
+        self._inquiry.settle(self._id, answer)
+
+    def fail(self) -> None:
+        self._inquiry.settle(self._id, None)
+
+
+class Inquiry:
+    """Clients of this server that have been asked something. Owner's turn only."""
+
+    __slots__ = ("_answered", "_owed")
+
+    def __init__(self, answered: Callable[[str, list[Any] | None], object]) -> None:
+        self._answered = answered
+        self._owed: dict[str, tuple[Recipient, int]] = {}
 
     @property
-    def id(self) -> str: ...
+    def is_over(self) -> bool:
+        return not self._owed
 
-    def deliver(self, encoded: Encoded) -> bool:
-        """Send one packet; return whether it was taken. Never raises."""
+    def ask(self, recipients: Iterable[Recipient], body: Body) -> None:
+        """Send the event to each; ``answered`` is called for each, once."""
+        for each in recipients:
+            number = each.request(body, _Part(self, each.id))
+            if number:
+                self._owed[each.id] = (each, number)
+            else:
+                self._answered(each.id, None)
+
+    def settle(self, own_id: str, answer: list[Any] | None) -> None:
+        """Take an answer; None of one who leaves."""
+        if self._owed.pop(own_id, None) is not None:
+            self._answered(own_id, answer)
+
+    def cancel(self) -> None:
+        """Wait for nobody any more, and keep nothing of it."""
+        owed, self._owed = self._owed, {}
+        for recipient, number in owed.values():
+            recipient.take_ack(number)
 
 
 class MemoryAdapter:
-    """Who is in which room. Joins, leaves and disconnects cost the rooms of that one."""
+    """Reaches the clients of one server. `Adapter` says what its methods do."""
 
-    __slots__ = ("_joined", "_rooms", "everyone")
+    def __init__(self, home: Home) -> None:
+        self._home = home
 
-    def __init__(self) -> None:
-        self.everyone: dict[str, Recipient] = {}
-        """The recipients by id, in the order they came."""
-        self._rooms: dict[Room, dict[Recipient, None]] = {}
-        self._joined: dict[Recipient, dict[Room, None]] = {}
+    # -- any thread --------------------------------------------------------------------
 
-    def add(self, recipient: Recipient) -> None:
-        """Take in a recipient; it is in no room but its own."""
-        self.everyone[recipient.id] = recipient
+    def emit(self, namespace: str, body: Body, options: BroadcastOptions) -> EmitResult:
+        if not self._home.has_loop:  # nobody has ever connected
+            return EmitResult(None)
+        loop = self._home.loop
+        result = EmitResult(loop)
+        encoded = sio.compose(sio.Packet(sio.EVENT, namespace), body)
+        loop.run(self._emit, namespace, encoded, options, result)
+        return result
 
-    def remove(self, recipient: Recipient) -> None:
-        """Forget a recipient and leave its rooms."""
-        self.everyone.pop(recipient.id, None)
-        for room in self._joined.pop(recipient, ()):
-            self._leave_room(recipient, room)
+    def emit_asking(
+        self, namespace: str, body: Body, options: BroadcastOptions, callback: Callback
+    ) -> EmitResult:
+        if not self._home.has_loop:
+            return EmitResult(None)
+        loop = self._home.loop
+        result = EmitResult(loop)
+        loop.run(self._emit_asking, namespace, body, options, callback, result)
+        return result
 
-    def join(self, recipient: Recipient, room: Room) -> None:
-        """Put a recipient into a room. Its own id's room it is in already."""
-        if room != recipient.id:
-            self._rooms.setdefault(room, {})[recipient] = None
-            self._joined.setdefault(recipient, {})[room] = None
+    def ask(self, namespace: str, body: Body, options: BroadcastOptions) -> Gathering:
+        if not self._home.has_loop:
+            return Gathering([])
+        loop = self._home.loop
+        gathering = Gathering([OWN], loop, loop.waiter())
+        loop.run(self._ask, namespace, body, options, gathering)
+        return gathering
 
-    def has_place(self, recipient: Recipient, room: Room, limit: int) -> bool:
-        """Whether a recipient may join a room if it may be in ``limit`` of them."""
-        joined = self._joined.get(recipient)
-        return joined is None or len(joined) < limit or room in joined
+    def join(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
+        self._run(self._join, namespace, options, rooms)
 
-    def leave(self, recipient: Recipient, room: Room) -> None:
-        """Take a recipient out of a room, if it is in it."""
-        joined = self._joined.get(recipient)
-        if joined is not None and room in joined:
-            del joined[room]
-            if not joined:
-                del self._joined[recipient]
-            self._leave_room(recipient, room)
+    def leave(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
+        self._run(self._leave, namespace, options, rooms)
 
-    def _leave_room(self, recipient: Recipient, room: Room) -> None:
-        members = self._rooms[room]
-        del members[recipient]
-        if not members:
-            del self._rooms[room]
+    def disconnect(self, namespace: str, options: BroadcastOptions, close: bool = False) -> None:
+        self._run(self._disconnect, namespace, options, close)
 
-    def close(self, room: Room) -> None:
-        """Let everybody leave a room."""
-        for recipient in self.members(room):
-            self.leave(recipient, room)
+    def sockets(self, namespace: str, options: BroadcastOptions) -> Found[SocketRecord]:
+        return Found(self._call(self._sockets, namespace, options) or ())
 
-    def rooms_of(self, recipient: Recipient) -> list[Room]:
-        """Return the rooms of a recipient, its own first."""
-        if recipient.id not in self.everyone:
-            return []
-        joined = self._joined.get(recipient, ())
-        return [recipient.id, *(room for room in joined if room.__class__ is not UserRoom)]
+    def ids(self, namespace: str, options: BroadcastOptions) -> Found[str]:
+        return Found(self._call(self._ids, namespace, options) or ())
 
-    @property
-    def names(self) -> list[Room]:
-        """The rooms that somebody has joined; not those of each one's id."""
-        return [room for room in self._rooms if room.__class__ is not UserRoom]
+    def sizes(self, namespace: str, local: bool = False) -> tuple[dict[Room, int], Iterable[str]]:
+        return self._call(self._sizes, namespace) or {}, ()
 
-    def members(self, room: Room) -> list[Recipient]:
-        """Return who is in a room."""
-        return list(self._rooms.get(room, ()))
+    def server_event(
+        self, namespace: str, body: Body, timeout: float | None
+    ) -> tuple[list[Any], Iterable[str]]:
+        return [], ()  # there are no others
 
-    def recipients(self, rooms: Iterable[Room] | None) -> Collection[Recipient]:
-        """Return who an emit is for, each once; None means everybody. A snapshot."""
-        if rooms is None:
-            return list(self.everyone.values())
-        found: dict[Recipient, None] = {}
-        for room in rooms:
-            alone = self.everyone.get(room) if isinstance(room, str) else None
-            if alone is not None:
-                found[alone] = None
-            else:
-                found.update(self._rooms.get(room, {}))
-        return list(found)
+    def close(self) -> None:
+        pass
 
-    def broadcast(
-        self, encoded: Encoded, rooms: Iterable[Room] | None, skip: Collection[str]
-    ) -> int:
-        """Deliver one packet to each recipient but those in ``skip``; return how many took it."""
-        taken = 0
-        for recipient in self.recipients(rooms):
-            if recipient.id not in skip and recipient.deliver(encoded):
-                taken += 1
-        return taken
+    def _run(self, act: Callable[..., object], *args: Any) -> None:
+        if self._home.has_loop:
+            self._home.loop.run(act, *args)
+
+    def _call(self, act: Callable[..., Any], *args: Any) -> Any:
+        return self._home.loop.call(act, *args) if self._home.has_loop else None
+
+    # -- owner's turn ------------------------------------------------------------------
+
+    def _select(self, namespace: str, options: BroadcastOptions) -> list[Recipient]:
+        rooms = self._home.rooms(namespace)
+        return [] if rooms is None else rooms.select(options.rooms, options.skip)
+
+    def _emit(
+        self,
+        namespace: str,
+        encoded: Encoded,
+        options: BroadcastOptions,
+        result: EmitResult | None = None,
+    ) -> None:
+        recipients, queued = self._select(namespace, options), 0
+        if options.volatile:
+            for each in recipients:
+                queued += each.deliver_if_ready(encoded)
+        elif options.coalesce is not None:
+            for each in recipients:
+                queued += each.deliver_latest(encoded, options.coalesce)
+        else:
+            for each in recipients:
+                queued += each.deliver(encoded)
+        if result is not None:
+            result.count(len(recipients), queued)
+
+    def _emit_asking(
+        self,
+        namespace: str,
+        body: Body,
+        options: BroadcastOptions,
+        callback: Callback,
+        result: EmitResult,
+    ) -> None:
+        recipients = self._select(namespace, options)
+        asked = [each.request(body, callback) for each in recipients]
+        result.count(len(asked), len(asked) - asked.count(0))
+
+    def _ask(
+        self, namespace: str, body: Body, options: BroadcastOptions, gathering: Gathering
+    ) -> None:
+        recipients = self._select(namespace, options)
+        gathering.asked(OWN, [each.id for each in recipients])
+        inquiry = Inquiry(gathering.answered)
+        gathering.when_over(inquiry.cancel)
+        inquiry.ask(recipients, body)
+
+    def _join(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
+        for each in self._select(namespace, options):
+            for room in rooms:
+                each.enter(room)
+
+    def _leave(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
+        table = self._home.rooms(namespace)
+        if table is not None:
+            for each in table.select(options.rooms, options.skip):
+                for room in rooms:
+                    table.leave(each, room)
+
+    def _disconnect(self, namespace: str, options: BroadcastOptions, close: bool) -> None:
+        for each in self._select(namespace, options):
+            each.disconnect_now(close)
+
+    def _sockets(self, namespace: str, options: BroadcastOptions) -> list[SocketRecord]:
+        return [each.record() for each in self._select(namespace, options) if each.connected]
+
+    def _ids(self, namespace: str, options: BroadcastOptions) -> list[str]:
+        return [each.id for each in self._select(namespace, options) if each.connected]
+
+    def _sizes(self, namespace: str) -> dict[Room, int]:
+        rooms = self._home.rooms(namespace)
+        return {} if rooms is None else rooms.sizes()

@@ -3,23 +3,19 @@
 ``memory://`` joins the servers of one process that name the same URL and channel; nothing
 is sent anywhere and no thread runs: what one member says is handed to each other's loop.
 Any other URL is kept and reported, and fails when it is first used.
-
-`Message` and `Reply` are values, so that a broker can carry them as they are.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
+from flask_sio.adapters.bus import Bus, Listener, Message, Reply
 from flask_sio.errors import ConfigError
-from flask_sio.protocol.sio import Body
 
-__all__ = ["Channel", "Listener", "Message", "MessageQueue", "Reply", "chosen_queue"]
-
-Room = Hashable
+__all__ = ["Channel", "MessageQueue", "chosen_queue"]
 
 DEFAULT_CHANNEL = "flask-socketio"
 
@@ -41,80 +37,50 @@ _LATER = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What one member asks the others to do with some of their clients."""
-
-    kind: Literal["emit", "enter", "leave", "disconnect"]
-    namespace: str
-    rooms: tuple[Room, ...] | None
-    """Whom it concerns: who is in these rooms, each once; None is everybody."""
-    skip: tuple[str, ...] = ()
-    """Ids it does not concern."""
-    body: Body | None = None
-    """Of ``"emit"``: the rendered ``[event, *args]``."""
-    room: Room = None
-    """Of ``"enter"`` and ``"leave"``."""
-    sender: str = ""
-    request: int | None = None
-    """Of an ``"emit"`` whose answers the sender wants: its number there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a member tells the sender of a request.
-
-    First, once, how many clients it has asked; then for each of them its answer, or None
-    when it left without one.
-    """
-
-    request: int
-    asked: int | None = None
-    answer: tuple[Any, ...] | None = None
-
-
-class Listener(Protocol):
-    """A member of a channel. Any thread; must not wait."""
-
-    id: str
-
-    def deliver(self, message: Message) -> None:
-        """Take what another member asks for."""
-
-    def settle(self, reply: Reply) -> None:
-        """Take a reply to a request of its own."""
-
-
 class Channel:
-    """The members of one queue in this process. Any thread; never blocks.
+    """The bus of one queue in this process. `Bus` says what its methods do.
 
-    It knows them weakly: a server that nobody holds any more is no member.
+    It knows its members weakly: a server that nobody holds any more is no member.
     """
 
     def __init__(self) -> None:
         self._members: dict[str, weakref.ref[Listener]] = {}
 
-    def join(self, member: Listener) -> None:
-        """Let a member hear what others publish."""
-        own_id, members = member.id, self._members
-        members[own_id] = weakref.ref(member, lambda _: members.pop(own_id, None))
+    def join(self, listener: Listener) -> None:
+        self._members[listener.id] = weakref.ref(listener, partial(self._left, listener.id))
 
-    def leave(self, member: Listener) -> None:
-        """Let a member hear nothing more. Twice is harmless."""
-        self._members.pop(member.id, None)
+    def leave(self, listener: Listener) -> None:
+        if self._members.pop(listener.id, None) is not None:
+            self._tell(listener.id)
 
-    def publish(self, message: Message) -> int:
-        """Hand a message to every member but its sender; return how many there were."""
-        heard = 0
-        for own_id, reference in list(self._members.items()):
-            member = reference()
-            if member is not None and own_id != message.sender:
-                heard += 1
-                member.deliver(message)
-        return heard
+    def _left(self, own_id: str, _: object) -> None:
+        self._members.pop(own_id, None)
+        self._tell(own_id)
+
+    def _tell(self, gone: str) -> None:
+        for member in self._others(gone):
+            member.lost(gone)
+
+    def _others(self, sender: str) -> list[Listener]:
+        members = [reference() for own_id, reference in self._all() if own_id != sender]
+        return [member for member in members if member is not None]
+
+    def _all(self) -> list[tuple[str, weakref.ref[Listener]]]:
+        return list(self._members.items())
+
+    def others(self, sender: str) -> list[str]:
+        return [member.id for member in self._others(sender)]
+
+    def owner(self, own_id: str) -> str | None:
+        return None  # ids name the process, which all members are in
+
+    def publish(self, message: Message, to: str | None = None) -> list[str]:
+        heard = [each for each in self._others(message.sender) if to is None or each.id == to]
+        for member in heard:
+            member.deliver(message)
+        return [member.id for member in heard]
 
     def reply(self, to: str, reply: Reply) -> None:
-        """Hand a reply to the member it is for."""
         reference = self._members.get(to)
         member = None if reference is None else reference()
         if member is not None:
@@ -147,8 +113,8 @@ class MessageQueue:
         """Whether a server can hear it at once; a broker is opened at its first use."""
         return self.scheme == "memory"
 
-    def open(self) -> Channel:
-        """Return the channel.
+    def open(self) -> Bus:
+        """Return what carries its messages.
 
         Raises:
             ConfigError: this release does not have what the URL needs.

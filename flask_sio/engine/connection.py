@@ -18,9 +18,11 @@ packet polling     websocket   probing websocket
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from flask_sio.engine.latest import Latest
 from flask_sio.engine.polling import HeldPoll, Polling
 from flask_sio.errors import PacketError
 from flask_sio.protocol import eio
@@ -66,6 +68,7 @@ class Connection:
 
     __slots__ = (
         "_heartbeat",
+        "_latest",
         "_timer",
         "context",
         "engine",
@@ -90,6 +93,7 @@ class Connection:
         self.polling: Polling | None = None
         self.websocket: WebSocket | None = None
         self.probe: Probe | None = None
+        self._latest: Latest | None = None
         now = engine.loop.now()
         self._heartbeat = Heartbeat(now)
         self._timer: Timer | None = engine.loop.call_at(
@@ -153,6 +157,7 @@ class Connection:
             held.answer(None)
             return False
         self.alive()
+        self.send_kept()
         return self.polling.get(held)
 
     def abandon(self, held: HeldPoll) -> None:
@@ -204,6 +209,36 @@ class Connection:
                 return False
         stream.send(encoded.ws)
         return True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what is sent leaves at once: nothing waits before it, and a poll for it."""
+        if self.websocket is not None:
+            return not self.websocket.stream.buffered_bytes
+        return self.polling is not None and self.polling.is_ready
+
+    def send_latest(self, encoded: Encoded, key: Hashable) -> bool:
+        """Send a packet, or keep it until the client is ready; then the latest of its key goes."""
+        if self.state != "open":
+            return False
+        if self.is_ready:
+            return self.send(encoded)
+        latest, options = self._latest, self.engine.options
+        if latest is None:
+            latest = self._latest = Latest()
+        if not latest and self.websocket is not None:
+            self.websocket.stream.when_drained(self.send_kept)
+        latest.put(key, encoded)
+        if latest.size > options.max_outbound_bytes or len(latest) > options.max_outbound_packets:
+            self.overflow()
+            return False
+        return True
+
+    def send_kept(self) -> None:
+        """Send what was kept until now: the client can take it."""
+        if self._latest:
+            for encoded in self._latest.take():
+                self.send(encoded)
 
     def overflow(self) -> None:
         """Close a client that does not take what it is sent. Its memory goes at once."""
@@ -264,6 +299,7 @@ class Connection:
         self.websocket = websocket
         for encoded in polling.retire(eio.NOOP):
             self.send(encoded)
+        self.send_kept()
 
     # -- end ---------------------------------------------------------------------------
 
@@ -291,6 +327,7 @@ class Connection:
             return
         told = self.state == "closing"
         self.state = "closed"
+        self._latest = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -72,6 +72,11 @@ class Polling:
 
     # -- out ---------------------------------------------------------------------------
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a GET waits for what is sent, and nothing else is queued."""
+        return self.held is not None and not self._queue
+
     def send(self, encoded: Encoded) -> bool:
         options = self._connection.engine.options
         self._queued_bytes += encoded.size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from flask import Flask, Request
 from flask.signals import got_request_exception
 
+from flask_sio.adapters.rooms import UserRoom
 from flask_sio.errors import ConnectionRefusedError, PayloadError
 from flask_sio.extension.callables import PLAIN, Bound, SidFirst, as_sync, is_of_the_call
 from flask_sio.extension.context import (
@@ -34,9 +35,15 @@ from flask_sio.server.handlers import (
 )
 from flask_sio.server.payloads import typed
 from flask_sio.server.plain import Methods
-from flask_sio.signals import client_connected, client_disconnected, event_received
+from flask_sio.signals import (
+    client_connected,
+    client_disconnected,
+    event_emitted,
+    event_received,
+)
 
 if TYPE_CHECKING:
+    from flask_sio.adapters.adapter import BroadcastOptions
     from flask_sio.server.server import Server
     from flask_sio.server.socket import Socket
 
@@ -130,7 +137,36 @@ class FlaskConvention:
             )
         return bool(client_disconnected.receivers)
 
+    # -- emits -------------------------------------------------------------------------
+
+    def callback(self, fn: Function) -> Function:
+        """Return a callback that runs in the context of the client whose handler emits."""
+        fn, context = as_sync(fn), current_event()
+        return fn if context is None else EmitterCallback(context, fn)
+
+    def emitted(
+        self, event: str | int, args: Sequence[Any], namespace: str, options: BroadcastOptions
+    ) -> None:
+        """Send the signal of an emit."""
+        if event_emitted.receivers:
+            rooms = options.rooms
+            event_emitted.send(
+                self.app,
+                _async_wrapper=self.app.ensure_sync,
+                event=event,
+                args=args,
+                namespace=namespace,
+                to=None if rooms is None else [each for each in rooms if not _is_user(each)],
+                users=[each.user for each in rooms or () if isinstance(each, UserRoom)],
+                skip_sid=list(options.skip),
+            )
+
     # -- running -----------------------------------------------------------------------
+
+    def invoke_bare(self, fn: Function, args: tuple[Any, ...]) -> Any:
+        """Run user code that concerns no client, in an application context."""
+        with self.app.app_context():
+            return as_sync(fn)(*args)
 
     def invoke(
         self,
@@ -382,6 +418,10 @@ class EmitterCallback:
         """Run it for an answer from another server, of whose client this one knows nothing."""
         invoke, context = self._convention.invoke, self.socket.client.context.copy()
         return context.run(invoke, self.socket, None, self.function, args, "ack")
+
+
+def _is_user(room: Any) -> bool:
+    return isinstance(room, UserRoom)
 
 
 def _trigger(namespace: Namespace, event: str, *args: Any) -> Any:

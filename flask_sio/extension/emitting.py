@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from flask_sio.adapters.adapter import BroadcastOptions, EmitResult
 from flask_sio.extension.convention import FlaskConvention
-from flask_sio.extension.functions import event_args, hand_on, skipped, target_rooms
+from flask_sio.extension.functions import event_args, skipped, target_rooms
 from flask_sio.extension.mounting import Mounted
+from flask_sio.server.operators import ServerNamespace
 
 __all__ = ["Emitter"]
 
@@ -35,12 +37,16 @@ class Emitter(Mounted):
         broadcast: bool | None = None,
         ignore_queue: bool = False,
         user: Any = None,
-    ) -> Any:
+        except_rooms: Any = None,
+        volatile: bool = False,
+    ) -> EmitResult:
         """Send an event to everybody in the namespace, ``"/"`` by default, or to ``to``.
 
         Needs no context. ``to`` (or ``room``): an id, a room, or a list, tuple or set of
         them. ``user``: a user's id, also several, for all clients of that user, beside those
-        of ``to``. One tuple as data is several arguments, as are several values. Any thread.
+        of ``to``. ``skip_sid`` and ``except_rooms`` leave clients out. One tuple as data is
+        several arguments, as are several values. ``volatile``: who cannot take it at once gets
+        nothing. Returns what became of it. Any thread.
 
         Raises:
             TypeError: data that has no JSON form.
@@ -54,16 +60,14 @@ class Emitter(Mounted):
                 stacklevel=2,
             )
         namespace = namespace or "/"
-        return hand_on(
-            self._require(),
-            event,
-            event_args(args),
-            namespace,
-            target_rooms(to, room, user),
-            skipped(skip_sid, include_self, namespace),
-            callback,
+        rooms = target_rooms(to, room, user)
+        options = BroadcastOptions(
+            None if rooms is None else tuple(rooms),
+            skipped(skip_sid, include_self, namespace, except_rooms),
             ignore_queue,
+            volatile,
         )
+        return self._require().emit_args(event, event_args(args), namespace, options, callback)
 
     def send(
         self,
@@ -79,7 +83,7 @@ class Emitter(Mounted):
         broadcast: bool | None = None,
         ignore_queue: bool = False,
         user: Any = None,
-    ) -> Any:
+    ) -> EmitResult:
         """Emit ``"message"``, or ``"json"`` with ``json=True``; the rest as `emit`."""
         return self.emit(
             "json" if json else "message",
@@ -118,6 +122,10 @@ class Emitter(Mounted):
             event, event_args(args), to, namespace or "/", timeout, ignore_queue
         )
 
+    def of(self, namespace: str = "/") -> ServerNamespace:
+        """Return a namespace, to reach its clients; see `Server.of`."""
+        return self._require().of(namespace)
+
     def close_room(self, room: Any, namespace: str | None = None) -> None:
         """Take everybody out of a room."""
         self._require().close_room(room, namespace=namespace or "/")
@@ -141,12 +149,12 @@ class Emitter(Mounted):
         """Whether a user has a client in the namespace.
 
         A client counts from its acceptance until it leaves; so its own connect and
-        disconnect handlers learn of the user's other clients. Of this process only.
+        disconnect handlers learn of the user's other clients.
         """
         return bool(self.sids_of(user, namespace))
 
     def sids_of(self, user: Any, namespace: str = "/") -> list[str]:
-        """Return the ids of a user's clients in the namespace; of this process only."""
+        """Return the ids of a user's clients in the namespace, own server's first."""
         return self._require().users.sids(user, namespace)
 
     def disconnect_user(self, user: Any, namespace: str | None = None) -> None:

@@ -11,13 +11,11 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from flask_sio.adapters.memory import UserRoom
+from flask_sio.adapters.adapter import BroadcastOptions, EmitResult
 from flask_sio.errors import NotConnectedError
-from flask_sio.extension.callables import as_sync
 from flask_sio.extension.context import EventContext, current_event, current_extension
-from flask_sio.extension.convention import EmitterCallback
+from flask_sio.server.emitting import left_out
 from flask_sio.server.users import user_rooms
-from flask_sio.signals import event_emitted
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -49,15 +47,18 @@ def emit(
     callback: Callable[..., Any] | None = None,
     ignore_queue: bool = False,
     user: Any = None,
-) -> Any:
+    except_rooms: Any = None,
+    volatile: bool = False,
+) -> EmitResult:
     """Send an event to the client whose event is being handled.
 
     ``to`` (or ``room``): an id, a room, or a list, tuple or set of them instead; ``user``:
     a user's id, also several, for all clients of that user, beside those of ``to``;
     ``broadcast=True``: everybody in the namespace, where none is given. Without them, a
     foreign ``namespace`` means the same client's socket there. One tuple as data is several
-    arguments, as are several values. ``callback`` runs in this client's context with what
-    the receiver answers. Any thread.
+    arguments, as are several values. ``skip_sid`` and ``except_rooms`` leave clients out.
+    ``callback`` runs in this client's context with what the receiver answers. ``volatile``:
+    who cannot take it at once gets nothing. Returns what became of it. Any thread.
 
     Raises:
         RuntimeError: there is no event, and so no client, to speak to.
@@ -66,6 +67,7 @@ def emit(
     """
     context = current_event()
     targets = None
+    server: Server
     if to is not None or room is not None or user is not None:
         targets = target_rooms(to, room, user)
     if context is None:
@@ -77,16 +79,13 @@ def emit(
         namespace = namespace or context.socket.namespace
         if targets is None and not broadcast:
             targets = [_own_id(context, event, namespace)]
-    return hand_on(
-        server,
-        event,
-        event_args(args),
-        namespace,
-        targets,
-        skipped(skip_sid, include_self, namespace),
-        callback,
+    options = BroadcastOptions(
+        None if targets is None else tuple(targets),
+        skipped(skip_sid, include_self, namespace, except_rooms),
         ignore_queue,
+        volatile,
     )
+    return server.emit_args(event, event_args(args), namespace, options, callback)
 
 
 def send(
@@ -101,7 +100,7 @@ def send(
     callback: Callable[..., Any] | None = None,
     ignore_queue: bool = False,
     user: Any = None,
-) -> Any:
+) -> EmitResult:
     """Emit ``"message"``, or ``"json"`` with ``json=True``; the rest as `emit`."""
     return emit(
         "json" if json else "message",
@@ -180,50 +179,6 @@ def disconnect(sid: str | None = None, namespace: str | None = None, silent: boo
 # What the methods of SocketIO share with these.
 
 
-def hand_on(
-    server: Server,
-    event: str,
-    args: tuple[Any, ...],
-    namespace: str,
-    rooms: list[Any] | None,
-    skip: list[str],
-    callback: Callable[..., Any] | None,
-    ignore_queue: bool,
-) -> Any:
-    """Let a server emit, and tell who listens to the signal."""
-    if callback is not None:
-        callback, context = as_sync(callback), current_event()
-        if context is not None:
-            callback = EmitterCallback(context, callback)
-    result = server.emit_args(event, args, namespace, rooms, skip, callback, ignore_queue)  # type: ignore[func-returns-value]
-    if event_emitted.receivers:
-        _send_emitted(server, event, args, namespace, rooms, skip)
-    return result
-
-
-def _send_emitted(
-    server: Server,
-    event: str,
-    args: tuple[Any, ...],
-    namespace: str,
-    rooms: list[Any] | None,
-    skip: list[str],
-) -> None:
-    app = getattr(server.convention, "app", None)
-    if app is None:  # a SocketIO that only writes to a queue
-        return
-    event_emitted.send(
-        app,
-        _async_wrapper=app.ensure_sync,
-        event=event,
-        args=args,
-        namespace=namespace,
-        to=None if rooms is None else [each for each in rooms if not isinstance(each, UserRoom)],
-        users=[each.user for each in rooms or () if isinstance(each, UserRoom)],
-        skip_sid=skip,
-    )
-
-
 def event_args(data: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return an event's arguments: one tuple stands for several, one None for none."""
     if len(data) == 1:
@@ -258,29 +213,28 @@ def target_rooms(to: Any, room: Any = None, user: Any = None) -> list[Any] | Non
     return None
 
 
-def skipped(skip_sid: str | Iterable[str] | None, include_self: bool, namespace: str) -> list[str]:
-    """Return the ids an emit leaves out: those given, and the own one if it is not meant.
+def skipped(
+    skip_sid: str | Iterable[str] | None,
+    include_self: bool,
+    namespace: str,
+    except_rooms: Any = None,
+) -> tuple[Any, ...]:
+    """Return whom an emit leaves out: those named, and the own client if it is not meant.
 
     Raises:
         RuntimeError: ``include_self=False`` where no event is being handled.
     """
-    if not skip_sid:
-        skip = []
-    elif isinstance(skip_sid, str):
-        skip = [skip_sid]
-    else:
-        skip = list(skip_sid)
-    if not include_self:
-        context = current_event()
-        if context is None:
-            raise RuntimeError(
-                "include_self=False needs an event that is being handled: here is no client to "
-                "leave out; name one with skip_sid="
-            )
-        own = own_socket(context, namespace)
-        if own is not None:
-            skip.append(own.id)
-    return skip
+    skip = left_out(skip_sid, except_rooms)
+    if include_self:
+        return skip
+    context = current_event()
+    if context is None:
+        raise RuntimeError(
+            "include_self=False needs an event that is being handled: here is no client to "
+            "leave out; name one with skip_sid="
+        )
+    own = own_socket(context, namespace)
+    return skip if own is None else (*skip, own.id)
 
 
 def own_socket(context: EventContext, namespace: str) -> Socket | None:

@@ -46,6 +46,7 @@ class AnyStream(Protocol):
     def is_open(self) -> bool: ...
     def send(self, data: bytes, *, first: bool = False) -> None: ...
     def read_now(self) -> None: ...
+    def when_drained(self, fn: Callable[[], object]) -> None: ...
     def close(self) -> None: ...
     def abort(self) -> None: ...
     def when_closed(self, fn: Callable[[Any], object]) -> None: ...
@@ -66,6 +67,7 @@ class Stream:
         "_sock",
         "_watch",
         "_when_closed",
+        "_when_drained",
         "buffered_bytes",
     )
 
@@ -82,6 +84,7 @@ class Stream:
         self.buffered_bytes = 0
         """Bytes accepted by `send` that the kernel has not taken yet."""
         self._when_closed: tuple[Callable[[Any], object], ...] = ()
+        self._when_drained: Callable[[], object] | None = None
         self._watch: Watch | None = loop.watch(sock, self._readable, self._writable)
 
     def when_closed(self, fn: Callable[[Any], object]) -> None:
@@ -90,6 +93,10 @@ class Stream:
             fn(self)
         else:
             self._when_closed = (*self._when_closed, fn)
+
+    def when_drained(self, fn: Callable[[], object]) -> None:
+        """Call ``fn`` once, when nothing waits any more; one function at a time."""
+        self._when_drained = fn
 
     @property
     def is_open(self) -> bool:
@@ -152,6 +159,9 @@ class Stream:
             self._watch.want_write(False)
         if self._closing:
             self._half_close()
+        elif self._when_drained is not None:
+            drained, self._when_drained = self._when_drained, None
+            drained()
 
     def read_now(self) -> None:
         """Read once, as if the socket had become readable: before a deadline closes it."""
@@ -235,3 +245,4 @@ class Stream:
         for fn in self._when_closed:
             fn(self)
         self._when_closed = ()
+        self._when_drained = None

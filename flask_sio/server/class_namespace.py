@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flask_sio.server.acks import Callback
+    from flask_sio.adapters.adapter import EmitResult
+    from flask_sio.adapters.answers import Callback
     from flask_sio.server.server import Server
 
 Room = Hashable
@@ -78,31 +79,27 @@ class Namespace:
         ignore_queue: bool = False,
         include_self: bool = True,
         user: Any = None,
-    ) -> None:
+        *,
+        except_rooms: Any = None,
+        volatile: bool = False,
+    ) -> EmitResult:
         """Send an event to this namespace; see `Server.emit`.
 
-        With ``SocketIO.on_namespace`` only: ``include_self=False`` leaves out the client whose
-        event is being handled, ``user`` addresses all clients of a user.
+        ``include_self=False`` leaves out the client whose event is being handled; with
+        ``SocketIO.on_namespace`` only.
         """
         where = namespace or self.namespace
-        if self.socketio is None:
-            if not include_self or user is not None:
-                raise TypeError(
-                    "include_self= and user= are for SocketIO.on_namespace(); name skip_sid= or to="
-                )
-            self.server.emit(event, data, to, room, skip_sid, where, callback, ignore_queue)
-            return
-        self.socketio.emit(
-            event,
-            data,
-            namespace=where,
-            to=to,
-            room=room,
-            include_self=include_self,
-            skip_sid=skip_sid,
-            callback=callback,
-            ignore_queue=ignore_queue,
-            user=user,
+        more = {"except_rooms": except_rooms, "user": user, "volatile": volatile}
+        if self.socketio is not None:
+            more["include_self"] = include_self
+            rest: dict[str, Any] = {"callback": callback, "ignore_queue": ignore_queue, **more}
+            return self.socketio.emit(  # type: ignore[no-any-return] # not known here
+                event, data, namespace=where, to=to, room=room, skip_sid=skip_sid, **rest
+            )
+        if not include_self:
+            raise TypeError("include_self= is for SocketIO.on_namespace(); name skip_sid=")
+        return self.server.emit(
+            event, data, to, room, skip_sid, where, callback, ignore_queue, **more
         )
 
     def send(
@@ -116,11 +113,11 @@ class Namespace:
         ignore_queue: bool = False,
         include_self: bool = True,
         user: Any = None,
-    ) -> None:
+    ) -> EmitResult:
         """Send a ``message`` event to this namespace; the rest as `emit`."""
         where = namespace or self.namespace
         rest = (to, room, skip_sid, where, callback, ignore_queue, include_self, user)
-        self.emit("message", data, *rest)
+        return self.emit("message", data, *rest)
 
     def call(
         self,

@@ -21,9 +21,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask_sio import ids
+from flask_sio.adapters.answers import OwedAnswer
 from flask_sio.errors import PacketError
 from flask_sio.protocol import sio
-from flask_sio.server.acks import PendingCall
 from flask_sio.server.handlers import ANY
 from flask_sio.server.input import Partial, weight
 from flask_sio.server.jobs import (
@@ -165,7 +165,7 @@ class Client:
         if socket is None or packet.id is None:
             return
         whom = socket.take_ack(packet.id)
-        if isinstance(whom, PendingCall):
+        if isinstance(whom, OwedAnswer):
             whom.resolve(packet.data)
         elif whom is not None:
             self._put(AckJob(socket, whom, tuple(packet.data), size), socket, None)
@@ -191,7 +191,7 @@ class Client:
             self._left.pop(namespace, None)
         socket = Socket(self, space, ids.new_id(), packet.data)
         self.sockets[namespace] = socket
-        space.adapter.add(socket)
+        space.rooms.add(socket)
         handler = self.server.handlers.find_lifecycle(namespace, "connect")
         if self.server.options.always_connect or handler is None:
             self._accept(socket)
@@ -284,7 +284,7 @@ class Client:
         handler = find(socket.namespace, "disconnect")
         is_idle = self._mailbox.is_idle
         if handler is None and leaving is None and is_idle:
-            socket.leave()
+            socket.end()
             return
         self._mailbox.put(DisconnectJob(socket, handler, reason, leaving))
         if not is_idle:

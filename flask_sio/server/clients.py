@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from flask_sio.adapters.adapter import Adapter, BroadcastOptions
+from flask_sio.adapters.memory import MemoryAdapter
 from flask_sio.engine.server import Engine
 from flask_sio.errors import NotConnectedError
 from flask_sio.options import ServerOptions
@@ -19,11 +21,22 @@ from flask_sio.server.namespace import LiveNamespace
 from flask_sio.server.socket import Socket
 
 if TYPE_CHECKING:
-    from flask_sio.server.cluster import Member
+    from flask_sio.server.handlers import Convention
 
 Room = Hashable
 MAX_ROOM_CHARS = 1024
 """Names of rooms often come from clients, and are kept."""
+
+
+def _enter(socket: Socket, room: Room) -> None:
+    if room != socket.id and room in socket.space.rooms.everyone:
+        raise ValueError("a client's id is its own room: another cannot enter it")
+    if not socket.has_place(room):
+        limit = socket.client.server.options.max_rooms
+        raise ValueError(
+            f"a client may be in max_rooms={limit} rooms: leave_room() first, or raise it"
+        )
+    socket.enter(room)
 
 
 class Clients:
@@ -33,8 +46,9 @@ class Clients:
     codec: Codec
     engine: Engine
     handlers: Handlers
+    convention: Convention
+    adapter: Adapter
     _spaces: dict[str, LiveNamespace]
-    _member: Member | None
 
     def _loop_of(self, sid: str, namespace: str) -> Any:
         if not self.engine.has_loop:
@@ -49,10 +63,15 @@ class Clients:
             raise NotConnectedError(f"{sid!r} is not connected to {namespace!r}")
         return socket
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other servers are reached through this one."""
+        return type(self.adapter) is MemoryAdapter
+
     def has(self, sid: object, namespace: str = "/") -> bool:
         """Whether an id is one of this server's own clients. Any thread; never blocks."""
         space = self._spaces.get(namespace)
-        return space is not None and sid in space.adapter.everyone
+        return space is not None and sid in space.rooms.everyone
 
     def _with_socket(self, sid: str, namespace: str | None, act: Callable[[Socket], Any]) -> Any:
         name = namespace or "/"
@@ -67,39 +86,24 @@ class Clients:
         return self._with_socket(sid, namespace, lambda socket: socket)  # type: ignore[no-any-return]
 
     def enter_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
-        """Put a client into a room; the client may be another server's on the message queue.
+        """Put a client into a room; the client may be another server's.
 
         Raises:
-            NotConnectedError: no such client.
+            NotConnectedError: no such client, where this server stands alone.
             ValueError: the room's name is another client's id, or too long, or the client is
                 in ``max_rooms`` rooms already.
         """
         if isinstance(room, str) and len(room) > MAX_ROOM_CHARS:
             raise ValueError(f"a room's name has at most {MAX_ROOM_CHARS} characters")
-        if self._member is not None and self._member.enter(sid, room, namespace or "/"):
-            return
-
-        def join(socket: Socket) -> None:
-            if room != socket.id and room in socket.space.adapter.everyone:
-                raise ValueError("a client's id is its own room: another cannot enter it")
-            if socket.state in ("connecting", "connected"):
-                socket.join(room)
-
-        self._with_socket(sid, namespace, join)
+        name = namespace or "/"
+        if self.is_alone or self.has(sid, name):
+            self._with_socket(sid, name, lambda socket: _enter(socket, room))
+        else:
+            self.adapter.join(name, BroadcastOptions((sid,)), (room,))
 
     def leave_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """Take a client out of a room; nothing happens if it is not in it."""
-        if self._member is not None and self._member.leave_room(sid, room, namespace or "/"):
-            return
-
-        def leave() -> None:
-            space = self._spaces.get(namespace or "/")
-            socket = None if space is None else space.find(sid)
-            if space is not None and socket is not None:
-                space.adapter.leave(socket, room)
-
-        if self.engine.has_loop:
-            self.engine.loop.run(leave)
+        self.adapter.leave(namespace or "/", BroadcastOptions((sid,)), (room,))
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Let everybody leave a room.
@@ -107,19 +111,10 @@ class Clients:
         Raises:
             ValueError: the room's name is a client's id.
         """
-
-        def close() -> None:
-            space = self._spaces.get(namespace or "/")
-            if space is None:
-                return
-            if room in space.adapter.everyone:
-                raise ValueError("a client's id is its own room: it cannot be closed")
-            space.adapter.close(room)
-
-        if self._member is not None:
-            self._member.close_room(room, namespace or "/")
-        if self.engine.has_loop:
-            self.engine.loop.call(close)
+        name = namespace or "/"
+        if self.has(room, name):
+            raise ValueError("a client's id is its own room: it cannot be closed")
+        self.adapter.leave(name, BroadcastOptions((room,)), (room,))
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Room]:
         """Return the rooms of a client, its own id's first; [] for one who has left."""
@@ -135,25 +130,7 @@ class Clients:
 
         Nothing happens if it has left. Any thread; never blocks.
         """
-        if self._member is not None and not ignore_queue:
-            if self._member.disconnect(sid, namespace or "/"):
-                return
-
-        def act() -> None:
-            space = self._spaces.get(namespace or "/")
-            socket = None if space is None else space.find(sid)
-            if socket is not None:
-                socket.client.disconnect(socket)
-
-        if self.engine.has_loop:
-            self.engine.loop.run(act)
-
-    def tell_disconnect(self, room: Room, namespace: str | None) -> None:
-        """Let the other servers of the message queue disconnect everybody in a room."""
-        if self._member is not None:
-            names = {*self._spaces, *self.handlers.namespaces}
-            for name in names if namespace is None else (namespace,):
-                self._member.disconnect_room(room, name)
+        self.adapter.disconnect(namespace or "/", BroadcastOptions((sid,), local=ignore_queue))
 
     def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Return the WSGI environ of a client's first request; None for one who has left."""

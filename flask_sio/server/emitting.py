@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from flask_sio.errors import DisconnectedError, TimeoutError
+from flask_sio.adapters.adapter import EVERYBODY, BroadcastOptions, EmitResult
+from flask_sio.adapters.answers import Callback
+from flask_sio.errors import DisconnectedError, NotConnectedError, TimeoutError
 from flask_sio.protocol import sio
-from flask_sio.server.acks import Callback, PendingCall
 from flask_sio.server.clients import Clients, Room
 from flask_sio.server.jobs import answer_value
-from flask_sio.server.socket import Socket
+from flask_sio.server.users import user_rooms
 
 Rooms = Room | Iterable[Room] | None
 
@@ -32,23 +33,36 @@ class Emitting(Clients):
         namespace: str | None = None,
         callback: Callback | None = None,
         ignore_queue: bool = False,
-    ) -> None:
+        *,
+        except_rooms: Rooms = None,
+        user: Any = None,
+        volatile: bool = False,
+    ) -> EmitResult:
         """Send an event to a room, a client, or everybody in the namespace.
 
         ``data``: a tuple is several arguments, None is none, anything else is one.
         ``to`` (or ``room``): a room, a socket's id, or several; each client gets one copy.
-        ``callback`` is called with each client's answer. ``ignore_queue``: clients of other
-        servers on the same message queue get nothing. Any thread; never blocks.
+        ``user``: a user's id, or several, for all clients of that user, beside those of
+        ``to``. ``skip_sid`` and ``except_rooms`` leave clients out. ``callback`` is called
+        with each client's answer. ``ignore_queue``: clients of other servers get nothing.
+        ``volatile``: nor do clients that cannot take it at once. Returns what became of it.
+        Any thread; never blocks.
 
         Raises:
             TypeError: data that is no JSON.
-            ValueError: a reserved event name.
+            ValueError: a reserved event name, or a user without an id.
             ConfigError: a message queue that this release cannot reach.
         """
         rooms = room_list(to if to is not None else room)
-        skip = [skip_sid] if isinstance(skip_sid, str) else list(skip_sid or ())
-        args = event_args(data)
-        self.emit_args(event, args, namespace or "/", rooms, skip, callback, ignore_queue)
+        if user is not None:
+            rooms = [*(rooms or ()), *user_rooms(user)]
+        options = BroadcastOptions(
+            None if rooms is None else tuple(rooms),
+            left_out(skip_sid, except_rooms),
+            ignore_queue,
+            volatile,
+        )
+        return self.emit_args(event, event_args(data), namespace or "/", options, callback)
 
     def send(
         self,
@@ -59,57 +73,27 @@ class Emitting(Clients):
         namespace: str | None = None,
         callback: Callback | None = None,
         ignore_queue: bool = False,
-    ) -> None:
+    ) -> EmitResult:
         """Send a ``message`` event; see `emit`."""
-        self.emit("message", data, to, room, skip_sid, namespace, callback, ignore_queue)
+        return self.emit("message", data, to, room, skip_sid, namespace, callback, ignore_queue)
 
     def emit_args(
         self,
         event: str | int,
         args: Sequence[Any],
         namespace: str = "/",
-        rooms: Sequence[Room] | None = None,
-        skip: Sequence[str] = (),
+        options: BroadcastOptions = EVERYBODY,
         callback: Callback | None = None,
-        ignore_queue: bool = False,
-    ) -> None:
-        """Send an event with these arguments; ``rooms`` None means everybody. Any thread."""
-        packet = sio.Packet(sio.EVENT, namespace, [event, *args])
-        body = sio.render(packet, self.codec)
-        if self._member is not None and not ignore_queue:
-            self._member.emit(namespace, body, rooms, skip, callback)
-        if not self.engine.has_loop:
-            return  # nobody has ever connected
+    ) -> EmitResult:
+        """Send an event with these arguments to whom ``options`` name. Any thread."""
+        body = sio.render(sio.Packet(sio.EVENT, namespace, [event, *args]), self.codec)
         if callback is None:
-            encoded = sio.compose(packet, body)
-            self.engine.loop.run(self._emit_now, namespace, encoded, rooms, skip)
+            result = self.adapter.emit(namespace, body, options)
         else:
-            self.engine.loop.run(self._emit_asking, namespace, body, rooms, skip, callback)
-
-    def _emit_now(
-        self, namespace: str, encoded: Any, rooms: Sequence[Room] | None, skip: Sequence[str]
-    ) -> None:
-        space = self._spaces.get(namespace)
-        if space is not None:
-            space.adapter.broadcast(encoded, rooms, skip)
-
-    def _emit_asking(
-        self,
-        namespace: str,
-        body: sio.Body,
-        rooms: Sequence[Room] | None,
-        skip: Sequence[str],
-        callback: Callback,
-    ) -> None:
-        space = self._spaces.get(namespace)
-        if space is None:
-            return
-        for socket in space.adapter.recipients(rooms):
-            if isinstance(socket, Socket) and socket.id not in skip:
-                number = socket.ask(callback)
-                asked = sio.Packet(sio.EVENT, namespace, id=number)
-                if not socket.deliver(sio.compose(asked, body)):
-                    socket.take_ack(number)
+            callback = self.convention.callback(callback)
+            result = self.adapter.emit_asking(namespace, body, options, callback)
+        self.convention.emitted(event, args, namespace, options)
+        return result
 
     def call(
         self,
@@ -149,28 +133,18 @@ class Emitting(Clients):
     ) -> Any:
         """Like `call`, with the arguments as they are sent."""
         body = sio.render(sio.Packet(sio.EVENT, namespace, [event, *args]), self.codec)
-        if self._member is not None and not ignore_queue and not self.has(sid, namespace):
-            return self._member.call(body, sid, namespace, timeout)
-        loop = self._loop_of(sid, namespace)
-        call = PendingCall(loop.waiter())
-        socket, number = loop.call(self._ask, body, sid, namespace, call)
-        if not call.wait(timeout):
-            loop.run(socket.take_ack, number)
+        gathering = self.adapter.ask(
+            namespace,
+            body,
+            BroadcastOptions((sid,), local=ignore_queue or self.has(sid, namespace)),
+        )
+        if not gathering.wait(timeout):
             raise TimeoutError(f"no answer to {event!r} within {timeout} s")
-        if call.answer is None:
+        for answer in gathering.answers.values():
+            return answer_value(answer)
+        if gathering.asked_any:
             raise DisconnectedError(f"the client left before it answered {event!r}")
-        return answer_value(call.answer)
-
-    def _ask(
-        self, body: sio.Body, sid: str, namespace: str, call: PendingCall
-    ) -> tuple[Socket, int]:
-        socket = self._socket(sid, namespace)
-        number = socket.ask(call)
-        packet = sio.Packet(sio.EVENT, namespace, id=number)
-        if not socket.deliver(sio.compose(packet, body)):
-            socket.take_ack(number)
-            call.fail()
-        return socket, number
+        raise NotConnectedError(f"{sid!r} is not connected to {namespace!r}")
 
 
 def room_list(to: Rooms) -> list[Room] | None:
@@ -180,6 +154,14 @@ def room_list(to: Rooms) -> list[Room] | None:
     if isinstance(to, (list, tuple, set, frozenset)):
         return list(to) or None
     return [cast("Room", to)]
+
+
+def left_out(skip_sid: str | Iterable[str] | None, except_rooms: Rooms = None) -> tuple[Room, ...]:
+    """Return whom an emit is not for."""
+    if not skip_sid and except_rooms is None:
+        return ()
+    skipped = (skip_sid,) if isinstance(skip_sid, str) else tuple(skip_sid or ())
+    return (*skipped, *(room_list(except_rooms) or ()))
 
 
 def event_args(data: Any) -> tuple[Any, ...]:

@@ -289,7 +289,7 @@ def _forget(client: Client) -> None:
     """
     client.on_error = None  # what still runs may log
     for socket in list(client.sockets.values()):
-        socket.leave()
+        socket.end()
     client.connection.end("transport close")
 
 

@@ -12,7 +12,7 @@ and ``disconnect`` are no events: ``"*"`` never stands for them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from flask_sio.protocol import sio
 
 if TYPE_CHECKING:
+    from flask_sio.adapters.adapter import BroadcastOptions
     from flask_sio.server.class_namespace import Namespace
     from flask_sio.server.socket import Socket
 
@@ -88,6 +89,17 @@ class Convention(Protocol):
         client sent, after the event's name for a handler of any event. What user code
         raises passes through.
         """
+
+    def invoke_bare(self, fn: Function, args: tuple[Any, ...]) -> Any:
+        """Run user code that concerns no client. On a worker."""
+
+    def callback(self, fn: Function) -> Function:
+        """Return what an emit's callback is to be, where it is made: it may need a context."""
+
+    def emitted(
+        self, event: str | int, args: Sequence[Any], namespace: str, options: BroadcastOptions
+    ) -> None:
+        """Learn of an emit that was handed on."""
 
     def watches(self, kind: Registered) -> bool:
         """Whether every connect or disconnect concerns it, also one without a handler."""

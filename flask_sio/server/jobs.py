@@ -9,11 +9,12 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any
 
+from flask_sio.adapters.adapter import EmitResult
+from flask_sio.adapters.answers import Callback
 from flask_sio.errors import ConnectionRefusedError, PayloadError
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.protocol.json_codec import Codec
-from flask_sio.server.acks import Callback
 from flask_sio.server.handlers import INTERNAL_ERROR, Handler
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class DisconnectJob(_Job):
                         self._say_goodbye(event, handler)
                 server.convention.announce(socket, "disconnect", self.args)
         finally:
-            server.engine.loop.run(socket.leave)
+            server.engine.loop.run(socket.end)
 
     def _say_goodbye(self, event: str, handler: Handler) -> None:
         client = self.socket.client
@@ -210,7 +211,7 @@ class DisconnectJob(_Job):
 
 def ack_args(result: Any) -> list[Any]:
     """Return the arguments of the ack for what a handler returned."""
-    if result is None:
+    if result is None or result.__class__ is EmitResult:  # return emit(...)
         return []
     return list(result) if isinstance(result, tuple) else [result]
 

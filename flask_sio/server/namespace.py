@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from flask_sio.adapters.memory import MemoryAdapter
+from flask_sio.adapters.rooms import Rooms
 from flask_sio.server.socket import Socket
 
 
 class LiveNamespace:
     """A namespace that clients have joined. Owner's turn only."""
 
-    __slots__ = ("adapter", "name")
+    __slots__ = ("name", "rooms")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.adapter = MemoryAdapter()
+        self.rooms = Rooms()
 
     def find(self, socket_id: str) -> Socket | None:
         """Return the socket of an id, connected or on its way in or out."""
-        socket = self.adapter.everyone.get(socket_id)
+        socket = self.rooms.everyone.get(socket_id)
         return socket if isinstance(socket, Socket) else None

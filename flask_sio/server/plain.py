@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from flask_sio.server.handlers import (
 from flask_sio.server.payloads import typed
 
 if TYPE_CHECKING:
+    from flask_sio.adapters.adapter import BroadcastOptions
     from flask_sio.server.class_namespace import Namespace
     from flask_sio.server.socket import Socket
 
@@ -75,6 +77,17 @@ class PlainConvention:
         if handler.__class__ is _Anything:
             return handler(socket, args)
         return handler(socket.id, *args)
+
+    def invoke_bare(self, fn: Function, args: tuple[Any, ...]) -> Any:
+        return Context().run(fn, *args)
+
+    def callback(self, fn: Function) -> Function:
+        return fn
+
+    def emitted(
+        self, event: str | int, args: Sequence[Any], namespace: str, options: BroadcastOptions
+    ) -> None:
+        pass
 
     def watches(self, kind: Registered) -> bool:
         return False

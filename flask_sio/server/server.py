@@ -12,22 +12,29 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from flask_sio.adapters.adapter import Adapter
+from flask_sio.adapters.cluster import ClusterAdapter
+from flask_sio.adapters.memory import MemoryAdapter
+from flask_sio.adapters.rooms import RoomEvent
 from flask_sio.engine.connection import Connection
 from flask_sio.engine.endpoint import Endpoint
 from flask_sio.engine.server import Engine
 from flask_sio.options import ServerOptions
+from flask_sio.protocol import sio
 from flask_sio.protocol.json_codec import JsonCodec, ModuleCodec
 from flask_sio.runtime.loop import Task, is_patched
 from flask_sio.server import reasons
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.client import Client
-from flask_sio.server.cluster import Member
 from flask_sio.server.emitting import Emitting
 from flask_sio.server.handlers import Convention, Function, Handlers
+from flask_sio.server.home import ServerHome
 from flask_sio.server.input import Lobby, lobby_size
 from flask_sio.server.namespace import LiveNamespace
+from flask_sio.server.operators import ServerNamespace
 from flask_sio.server.plain import PlainConvention
 from flask_sio.server.registering import Registering
+from flask_sio.server.room_events import RoomEvents
 from flask_sio.server.users import Users
 
 if TYPE_CHECKING:
@@ -65,11 +72,15 @@ class Server(Registering, Emitting):
         """`on_slow_handler`, bound once for all mailboxes."""
         self._spaces: dict[str, LiveNamespace] = {}
         self.lobby = Lobby(self.options.max_unconnected or lobby_size(self.engine.max_connections))
+        self._server_events: dict[tuple[str, str], Function] = {}
+        self._room_events = RoomEvents(self)
         self.users = Users(self)
         self.engine.on_fork = self._forget_clients
         self.engine.has_clients = self._has_clients
-        queue = self.options.client_manager
-        self._member = None if queue is None else Member(self, queue)
+        queue, home = self.options.client_manager, ServerHome(self)
+        self.adapter: Adapter = (
+            MemoryAdapter(home) if queue is None else ClusterAdapter(home, queue)
+        )
         if self.options.logger or self.options.engineio_logger:
             import_module("flask_sio.compat").attach_loggers(self.options)
 
@@ -81,7 +92,7 @@ class Server(Registering, Emitting):
         self.lobby.clear()
 
     def _has_clients(self) -> bool:
-        return any(space.adapter.everyone for space in self._spaces.values())
+        return any(space.rooms.everyone for space in self._spaces.values())
 
     def handle_request(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -169,6 +180,55 @@ class Server(Registering, Emitting):
         namespace.server = self
         self.handlers.add_class(namespace)
 
+    # -- namespaces, and other servers ---------------------------------------------------
+
+    def of(self, namespace: str = "/") -> ServerNamespace:
+        """Return a namespace, to reach its clients: ``server.of("/chat").to("room").emit(...)``.
+
+        Raises:
+            ValueError: no name that a namespace can have.
+        """
+        name = namespace if namespace.startswith("/") else f"/{namespace}"
+        sio.check_namespace(name)
+        return ServerNamespace(self, name)
+
+    def on_server_event(self, event: str, handler: Any = None, namespace: str | None = None) -> Any:
+        """Register a function for events that other servers send; also as a decorator.
+
+        `ServerNamespace.server_side_emit` sends them. What it returns is its answer to a
+        `ServerNamespace.server_side_call`. It replaces an earlier one, and runs without any
+        client, on a worker.
+        """
+
+        def register(fn: F) -> F:
+            self._server_events[namespace or "/", event] = fn
+            return fn
+
+        return register if handler is None else register(handler)
+
+    def handle_server_event(self, namespace: str, body: sio.Body) -> list[Any]:
+        """Run what was registered for another server's event; return its answer, if any."""
+        event, *args = sio.restore(body, self.codec)
+        fn = self._server_events.get((namespace, event))
+        return [] if fn is None else [self.convention.invoke_bare(fn, tuple(args))]
+
+    def on_room_event(self, event: RoomEvent, handler: Any = None) -> Any:
+        """Register a function for what happens to rooms of this server; also as a decorator.
+
+        ``"create"`` and ``"delete"``: ``fn(namespace, room)``, with the first client in it and
+        the last one out. ``"join"`` and ``"leave"``: ``fn(namespace, room, sid)``. A client's
+        own room is not told of. Called in order, one at a time, on a worker.
+
+        Raises:
+            ValueError: another name.
+        """
+
+        def register(fn: F) -> F:
+            self._room_events.add(event, fn)
+            return fn
+
+        return register if handler is None else register(handler)
+
     # -- for the layers below and beside -----------------------------------------------
 
     @property
@@ -191,18 +251,24 @@ class Server(Registering, Emitting):
         """The environ of each connection, as python-socketio's programs reach for it."""
         return self.eio.environs
 
+    @property
+    def namespace_names(self) -> list[str]:
+        """The namespaces that clients have joined so far, or that handlers are there for."""
+        return list({*self._spaces, *self.handlers.namespaces})
+
     def space(self, name: str) -> LiveNamespace | None:
         """Return the namespace a client asks for, or None if nobody serves it. Owner's turn."""
         space = self._spaces.get(name)
         if space is None and self._serves(name):
             space = self._spaces[name] = LiveNamespace(name)
+            space.rooms.on_change = self._room_events.watcher(name)
         return space
 
     def drop_if_empty(self, space: LiveNamespace) -> None:
         """Forget a namespace that nobody is in and only its clients' choice made. Owner's turn."""
         if (
             self.options.namespaces == "*"
-            and not space.adapter.everyone
+            and not space.rooms.everyone
             and not self.handlers.knows(space.name)
             and self._spaces.get(space.name) is space
         ):
@@ -259,6 +325,5 @@ class Server(Registering, Emitting):
         Stock clients reconnect by themselves. Returns False if some were left after
         ``timeout`` seconds. Any thread.
         """
-        if self._member is not None:
-            self._member.leave()
+        self.adapter.close()
         return self.engine.shutdown(timeout)

@@ -1,15 +1,21 @@
-"""One client in one namespace. Changes in the owner's turn only."""
+"""One client in one namespace. It changes in the owner's turn only."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Literal
 
+from flask_sio.adapters.adapter import BroadcastOptions, EmitResult, SocketRecord
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
-from flask_sio.server.acks import Acks, Callback, PendingCall
+from flask_sio.server import handshake, operators
+from flask_sio.server.acks import Acks
 
 if TYPE_CHECKING:
-    from flask_sio.adapters.memory import Room
+    from flask_sio.adapters.answers import Asker
+    from flask_sio.adapters.rooms import Room
+    from flask_sio.protocol.sio import Body
     from flask_sio.server.client import Client
     from flask_sio.server.jobs import DisconnectJob
     from flask_sio.server.namespace import LiveNamespace
@@ -18,16 +24,22 @@ State = Literal["connecting", "connected", "leaving", "gone"]
 
 
 class Socket:
-    """A connected client as handlers of one namespace see it."""
+    """A connected client as handlers of one namespace see it.
+
+    Its methods may be called from any thread, but for those that say otherwise. After it has
+    left they do nothing.
+    """
 
     __slots__ = (
         "_acks",
+        "_data",
         "_pending",
         "_pending_bytes",
         "_session",
         "auth",
         "client",
         "id",
+        "issued",
         "parting",
         "space",
         "state",
@@ -41,6 +53,8 @@ class Socket:
         """The public id; not the secret one of the connection."""
         self.auth = auth
         """What the client sent to connect here, or None."""
+        self.issued = time.time()
+        """When it asked to connect, in seconds since 1970."""
         self.state: State = "connecting"
         self.was_accepted: bool | None = None
         """None until its connect handler, if there is one, has decided."""
@@ -50,6 +64,7 @@ class Socket:
         self._pending_bytes = 0
         self._acks: Acks | None = None
         self._session: dict[str, Any] | None = None
+        self._data: dict[str, Any] | None = None
 
     @property
     def namespace(self) -> str:
@@ -70,8 +85,20 @@ class Socket:
 
     @property
     def rooms(self) -> list[Room]:
-        """The rooms it is in, its own first. Owner's turn."""
-        return self.space.adapter.rooms_of(self)
+        """The rooms it is in, its own first."""
+        return self.client.server.engine.loop.call(self.space.rooms.rooms_of, self)
+
+    @property
+    def handshake(self) -> handshake.Handshake:
+        """What its connection began with."""
+        return handshake.read(self)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """A dict of yours, which `BroadcastOperator.fetch_sockets` shows to other servers."""
+        if self._data is None:
+            self._data = {}
+        return self._data
 
     @property
     def session(self) -> dict[str, Any]:
@@ -89,20 +116,77 @@ class Socket:
         socket = self.client.sockets.get(namespace)
         return socket if socket is not None and socket.state != "connecting" else None
 
-    def join(self, room: Room) -> None:
-        """Enter a room.
+    # -- what handlers do --------------------------------------------------------------
+
+    def _itself(self) -> BroadcastOptions:
+        return BroadcastOptions((self.id,), local=True)
+
+    def emit(
+        self, event: str | int, *args: Any, callback: Callable[..., object] | None = None
+    ) -> EmitResult:
+        """Send an event to this client; ``callback`` is called with its answer. Never blocks.
 
         Raises:
-            ValueError: it is in ``max_rooms`` rooms already.
+            TypeError: data that is no JSON.
+            ValueError: a reserved event name.
         """
-        limit, adapter = self.client.server.options.max_rooms, self.space.adapter
-        if not adapter.has_place(self, room, limit):
-            raise ValueError(
-                f"a client may be in max_rooms={limit} rooms: leave_room() first, or raise it"
-            )
-        adapter.join(self, room)
+        server = self.client.server
+        return server.emit_args(event, args, self.namespace, self._itself(), callback)
 
-    # -- out ---------------------------------------------------------------------------
+    def send(self, *args: Any) -> EmitResult:
+        """Send a ``message`` event to this client."""
+        return self.emit("message", *args)
+
+    def call(self, event: str | int, *args: Any, timeout: float | None = 60) -> Any:
+        """Send an event to this client and wait for its answer; see `Server.call`."""
+        return self.client.server.call_args(
+            event, args, self.id, self.namespace, timeout, ignore_queue=True
+        )
+
+    @property
+    def broadcast(self) -> operators.BroadcastOperator:
+        """Everybody else in the namespace."""
+        options = BroadcastOptions(skip=(self.id,))
+        return operators.BroadcastOperator(self.client.server, self.namespace, options)
+
+    def to(self, *rooms: Room, user: Any = None) -> operators.BroadcastOperator:
+        """Who else is in these rooms; see `BroadcastOperator.to`."""
+        return self.broadcast.to(*rooms, user=user)
+
+    in_ = to
+
+    def except_(self, *rooms: Room) -> operators.BroadcastOperator:
+        """Everybody else who is in none of these rooms."""
+        return self.broadcast.except_(*rooms)
+
+    @property
+    def volatile(self) -> operators.BroadcastOperator:
+        """This client, if it can take what is sent at once."""
+        options = self._itself()._replace(volatile=True)
+        return operators.BroadcastOperator(self.client.server, self.namespace, options)
+
+    def join(self, *rooms: Room) -> None:
+        """Enter rooms, before this returns.
+
+        Raises:
+            ValueError: a room's name is another client's id, or ``max_rooms`` are entered.
+        """
+        for room in rooms:
+            self.client.server.enter_room(self.id, room, self.namespace)
+
+    def leave(self, *rooms: Room) -> None:
+        """Leave rooms; nothing happens where it is in none. Never blocks."""
+        for room in rooms:
+            self.client.server.leave_room(self.id, room, self.namespace)
+
+    def disconnect(self, close: bool = False) -> None:
+        """Leave the namespace, or ``close`` the whole connection. Never blocks.
+
+        Disconnect handlers run after what the client had sent before.
+        """
+        self.client.server.engine.loop.run(self.disconnect_now, close)
+
+    # -- out: owner's turn -------------------------------------------------------------
 
     def deliver(self, encoded: Encoded) -> bool:
         """Send a packet, or keep it until the client is accepted; False once it left."""
@@ -123,17 +207,61 @@ class Socket:
         self._pending.append(encoded)
         return True
 
-    def ask(self, whom: PendingCall | Callback) -> int:
-        """Return an ack id for ``whom``."""
+    def deliver_if_ready(self, encoded: Encoded) -> bool:
+        """Send a packet if nothing waits before it."""
+        connection = self.client.connection
+        return self.state == "connected" and connection.is_ready and connection.send(encoded)
+
+    def deliver_latest(self, encoded: Encoded, key: Hashable) -> bool:
+        """Send a packet; while it waits, a later one of the same key takes its place."""
+        if self.state == "connected":
+            return self.client.connection.send_latest(encoded, (self.namespace, key))
+        return self.deliver(encoded)
+
+    def request(self, body: Body, whom: Asker) -> int:
+        """Send an event whose answer is for ``whom``; return its number, 0 if it is not taken."""
+        if self.state not in ("connected", "connecting"):
+            return 0
         if self._acks is None:
             self._acks = Acks(self.client.server.options.max_unanswered_acks)
-        return self._acks.ask(whom)
+        acks = self._acks  # what follows may end the connection
+        number = acks.ask(whom)
+        packet = sio.Packet(sio.EVENT, self.namespace, id=number)
+        if self.deliver(sio.compose(packet, body)):
+            return number
+        acks.take(number)
+        return 0
 
-    def take_ack(self, number: int) -> PendingCall | Callback | None:
+    def take_ack(self, number: int) -> Asker | None:
         """Return who waits for an answer, and wait for it no more."""
         return None if self._acks is None else self._acks.take(number)
 
-    # -- life --------------------------------------------------------------------------
+    def record(self) -> SocketRecord:
+        """Describe it for others."""
+        rooms = tuple(self.space.rooms.rooms_of(self))
+        return SocketRecord(self.id, rooms, self.handshake.as_dict(), dict(self._data or {}))
+
+    def has_place(self, room: Room) -> bool:
+        """Whether it may enter one room more, by ``max_rooms``."""
+        return self.space.rooms.has_place(self, room, self.client.server.options.max_rooms)
+
+    def enter(self, room: Room) -> None:
+        """Enter a room; not if it leaves, has no place for it, or the room is another's own."""
+        rooms = self.space.rooms
+        if self.state not in ("connecting", "connected") or room in rooms.everyone:
+            return
+        if self.has_place(room):
+            rooms.join(self, room)
+        else:
+            self.client.server.engine.warn_once("max_rooms keeps a client out of a room")
+
+    def disconnect_now(self, close: bool = False) -> None:
+        """Leave for the server; with ``close`` its whole connection ends."""
+        self.client.disconnect(self)
+        if close:
+            self.client.connection.close()
+
+    # -- life: owner's turn ------------------------------------------------------------
 
     def accept(self) -> None:
         """Tell the client that it is connected, then what was emitted to it meanwhile."""
@@ -150,7 +278,7 @@ class Socket:
             self.client.connection.send(refusal)
         self.was_accepted = False
         self.parting = None
-        self.leave()
+        self.end()
 
     def start_leaving(self) -> None:
         """Take and give no more; rooms and session last until its disconnect handler ends."""
@@ -160,11 +288,11 @@ class Socket:
             self._acks.fail_all()
             self._acks = None
 
-    def leave(self) -> None:
+    def end(self) -> None:
         """Leave the rooms and the namespace."""
         self.start_leaving()
         self.state = "gone"
-        self.space.adapter.remove(self)
+        self.space.rooms.remove(self)
         self.client.server.drop_if_empty(self.space)
         if self.client.sockets.get(self.space.name) is self:
             del self.client.sockets[self.space.name]

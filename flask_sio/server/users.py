@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask_sio.adapters.memory import Recipient, UserRoom
-from flask_sio.server.socket import Socket
+from flask_sio.adapters.adapter import BroadcastOptions
+from flask_sio.adapters.rooms import UserRoom
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
+    from flask_sio.server.socket import Socket
 
 __all__ = ["Users", "user_id", "user_rooms"]
 
@@ -45,7 +46,7 @@ def user_rooms(users: Any) -> list[UserRoom]:
 
 
 class Users:
-    """The users of one server's own clients. Any thread."""
+    """The users of a server's clients. Any thread."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -54,38 +55,20 @@ class Users:
         """Say whose a socket is; nobody's if ``user`` has no id."""
         found = user_id(user)
         if found is not None:
-            self._server.engine.loop.run(self._claim, socket, UserRoom(found))
-
-    def _claim(self, socket: Socket, room: UserRoom) -> None:
-        if socket.state in ("connecting", "connected"):
-            socket.space.adapter.join(socket, room)
+            self._server.engine.loop.run(socket.enter, UserRoom(found))
 
     def sids(self, user: Any, namespace: str) -> list[str]:
-        """Return the ids of a user's connected sockets in a namespace, oldest first."""
-        found, engine = user_id(user), self._server.engine
-        if found is None or not engine.has_loop:
+        """Return the ids of a user's connected sockets in a namespace, own clients first."""
+        found = user_id(user)
+        if found is None:
             return []
-        return engine.loop.call(self._sids, UserRoom(found), namespace)
-
-    def _sids(self, room: UserRoom, namespace: str) -> list[str]:
-        return [socket.id for socket in self._sockets(room, namespace) if socket.connected]
+        return list(self._server.adapter.ids(namespace, BroadcastOptions((UserRoom(found),))))
 
     def disconnect(self, user: Any, namespace: str | None) -> None:
         """Disconnect a user's sockets of a namespace, or of all. Never blocks."""
         found, server = user_id(user), self._server
         if found is None:
             return
-        server.tell_disconnect(UserRoom(found), namespace)
-        if server.engine.has_loop:
-            server.engine.loop.run(self._disconnect, UserRoom(found), namespace)
-
-    def _disconnect(self, room: UserRoom, namespace: str | None) -> None:
-        names = list(self._server.spaces) if namespace is None else [namespace]
-        for name in names:
-            for socket in self._sockets(room, name):
-                socket.client.disconnect(socket)
-
-    def _sockets(self, room: UserRoom, namespace: str) -> list[Socket]:
-        space = self._server.spaces.get(namespace)
-        members: list[Recipient] = [] if space is None else space.adapter.members(room)
-        return [each for each in members if isinstance(each, Socket)]
+        options = BroadcastOptions((UserRoom(found),))
+        for name in server.namespace_names if namespace is None else (namespace,):
+            server.adapter.disconnect(name, options)

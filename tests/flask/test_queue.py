@@ -24,7 +24,9 @@ from flask_sio import (
     join_room,
     rooms,
 )
-from flask_sio.adapters.queue import Channel, Message, Reply
+from flask_sio.adapters.bus import Message, Reply
+from flask_sio.adapters.cluster import ClusterAdapter
+from flask_sio.adapters.queue import Channel
 from flask_sio.testing import SocketIOTestClient, TestClient
 from tests.live import WAIT_S, Runtime
 
@@ -84,9 +86,10 @@ def cluster(runtime: Runtime) -> Iterator[Cluster]:
     gc.collect()
     for site in (cluster.near, cluster.far):
         assert not site.socketio.server.engine.has_loop
-        member = site.socketio.server._member
-        assert member is not None
-        assert not member._requests
+        adapter = site.socketio.server.adapter
+        assert isinstance(adapter, ClusterAdapter)
+        assert not adapter._gatherings
+        assert not adapter._inquiries
 
 
 def heard(client: TestClient, namespace: str | None = None) -> list[tuple[str, Any]]:
@@ -403,10 +406,10 @@ def test_a_server_that_shut_down_hears_nothing(runtime: Runtime) -> None:
     url = f"memory://{next(_numbers)}"
     server = Server(async_mode=runtime, client_manager=MessageQueue(url))
     channel = MessageQueue(url).open()
-    message = Message("emit", "/", None, body=("[]", ()))
-    assert channel.publish(message) == 1
+    message = Message("emit", "/", body=("[]", ()))
+    assert len(channel.publish(message)) == 1
     server.shutdown()
-    assert channel.publish(message) == 0
+    assert channel.publish(message) == []
 
 
 def test_a_channel_keeps_no_member_alive() -> None:
@@ -414,11 +417,11 @@ def test_a_channel_keeps_no_member_alive() -> None:
     url = f"memory://{next(_numbers)}"
     SocketIO(Flask("dropped"), message_queue=url)
     gc.collect()
-    assert MessageQueue(url).open().publish(Message("emit", "/", None)) == 0
+    assert MessageQueue(url).open().publish(Message("emit", "/")) == []
 
 
 def test_a_channel_delivers_to_all_but_the_sender() -> None:
-    """publish() says how many heard a message; a reply goes to the one it is for."""
+    """publish() says who heard a message; a reply goes to the one it is for; leaving is told."""
 
     class Listener:
         def __init__(self, name: str) -> None:
@@ -431,20 +434,26 @@ def test_a_channel_delivers_to_all_but_the_sender() -> None:
         def settle(self, reply: Reply) -> None:
             self.log.append(reply)
 
+        def lost(self, server: str) -> None:
+            self.log.append(server)
+
     channel, listeners = Channel(), [Listener(name) for name in "abc"]
     for listener in listeners:
         channel.join(listener)
-    message = Message("disconnect", "/", ("x",), sender="a")
-    assert channel.publish(message) == 2
-    channel.reply("b", Reply(7, asked=1))
-    channel.reply("nobody", Reply(7, asked=1))
+    message = Message("disconnect", "/", sender="a")
+    assert channel.others("a") == ["b", "c"]
+    assert channel.publish(message) == ["b", "c"]
+    assert channel.publish(message, to="c") == ["c"]
+    reply = Reply(7, "a", "asked")
+    channel.reply("b", reply)
+    channel.reply("nobody", reply)
     channel.leave(listeners[2])
     channel.leave(listeners[2])
-    assert channel.publish(message) == 1
+    assert channel.publish(message) == ["b"]
     assert [each.log for each in listeners] == [
-        [],
-        [message, Reply(7, asked=1), message],
-        [message],
+        ["c"],
+        [message, reply, "c", message],
+        [message, message],
     ]
 
 

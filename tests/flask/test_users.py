@@ -75,7 +75,7 @@ def test_a_class_emits_to_users(known: Site) -> None:
     alone = Chat("/alone")
     Server().register_namespace(alone)
     with pytest.raises(TypeError, match=r"SocketIO\.on_namespace"):
-        alone.emit("x", user="ada")
+        alone.emit("x", include_self=False)
 
 
 def test_users_rooms_and_those_left_out_combine(known: Site) -> None:
@@ -188,7 +188,7 @@ def test_a_refused_client_is_not_online(known: Site) -> None:
 
     assert known.client().connect(auth={"user": "ada"}).startswith("44")
     assert not known.socketio.is_online("ada")
-    assert not known.socketio.server.spaces["/"].adapter._rooms
+    assert not known.socketio.server.spaces["/"].rooms._rooms
 
 
 # -- disconnecting ----------------------------------------------------------------------
@@ -245,7 +245,7 @@ def test_who_is_nobody_is_accepted(site: Site, nobody: Any) -> None:
     site.socketio.identify(lambda: nobody)
     client, _ = site.joined()
     assert heard(site, client) == []
-    assert site.socketio.server.spaces["/"].adapter._rooms == {}
+    assert site.socketio.server.spaces["/"].rooms._rooms == {}
 
 
 def test_identify_runs_after_the_connect_handler(site: Site) -> None:
@@ -457,4 +457,4 @@ def test_disconnect_within_connect_is_a_refusal(known: Site) -> None:
     known.socketio.on_event("connect", lambda: disconnect())
     assert known.client().connect(auth={"user": "ada"}).startswith("44")
     assert not known.socketio.is_online("ada")
-    assert not known.socketio.server.spaces["/"].adapter._rooms
+    assert not known.socketio.server.spaces["/"].rooms._rooms

@@ -273,7 +273,7 @@ def everyone(live: Live, namespace: str = "/") -> list[str]:
 
     def look() -> list[str]:
         space = live.server._spaces.get(namespace)
-        return [] if space is None else list(space.adapter.everyone)
+        return [] if space is None else list(space.rooms.everyone)
 
     found: list[str] = live.server.engine.loop.call(look)
     return found

@@ -85,7 +85,7 @@ class Desk:
         engine = self.engine
         spaces = getattr(self.live.server, "_spaces", {})
         self.live.until(lambda: not engine.connections)
-        self.live.until(lambda: not any(space.adapter.everyone for space in spaces.values()))
+        self.live.until(lambda: not any(space.rooms.everyone for space in spaces.values()))
 
     def _keep(self, peer: T) -> T:
         self._peers.append(peer)

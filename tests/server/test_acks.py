@@ -207,7 +207,7 @@ def test_callbacks_die_with_their_client(runtime: Runtime) -> None:
         server.emit("ask", to=peer.sid, callback=log.add)
         peer.send("41", "431[1]")
         peer.sync()
-        live.until(lambda: not live.server._spaces["/"].adapter.everyone)
+        live.until(lambda: not live.server._spaces["/"].rooms.everyone)
         peer.close()
         assert log.entries == []
 

@@ -216,9 +216,9 @@ def test_joining_and_leaving_over_and_over_is_bounded(runtime: Runtime) -> None:
         ws.send(*(100 * ["41/gate,", "40/gate,"]))
         assert ws.ends() == NO_CODE
         space = desk.live.server._spaces["/gate"]
-        assert len(space.adapter.everyone) <= 11
+        assert len(space.rooms.everyone) <= 11
         gates.go_on(gate)
-        desk.live.until(lambda: not space.adapter.everyone)
+        desk.live.until(lambda: not space.rooms.everyone)
 
 
 def test_attachments_count_in_a_mailbox(runtime: Runtime) -> None:

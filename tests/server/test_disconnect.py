@@ -278,7 +278,7 @@ def test_a_slow_connect_handler_is_overtaken_but_not_forgotten(
         gate.arrived()
         peer.close()
         assert log.wait(1) == ["left /"]
-        live.until(lambda: not live.server._spaces["/"].adapter.everyone)
+        live.until(lambda: not live.server._spaces["/"].rooms.everyone)
         gate.open()
         _gone(live, "/slow")
         assert log.wait(2) == ["left /", "connect", "left /slow"][: 3 if accepts else 2]

@@ -1,0 +1,173 @@
+"""The seam between a server and the clients of a namespace, wherever they are connected.
+
+A server does through its `Adapter` whatever concerns many clients at once. `MemoryAdapter`
+reaches those of this server; `ClusterAdapter` those of others too, over a `Bus`. Both pass
+the suite in ``tests/adapters``, and so must any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from flask_sio.adapters.rooms import Room, Rooms
+from flask_sio.protocol.sio import Body
+from flask_sio.runtime.loop import Loop
+
+if TYPE_CHECKING:
+    from flask_sio.adapters.answers import Callback, Found, Gathering
+
+__all__ = ["EVERYBODY", "Adapter", "BroadcastOptions", "EmitResult", "Home", "SocketRecord"]
+
+QUERY_S = 5.0
+"""How long other servers have to say what they know; Node's adapters wait as long."""
+
+
+class BroadcastOptions(NamedTuple):
+    """Whom something is for, and how it is sent; a value, fit to be sent to another server."""
+
+    rooms: tuple[Room, ...] | None = None
+    """Who is in any of these, each once; an id is the room of its one client. None: everybody."""
+    skip: tuple[Room, ...] = ()
+    """But for those in any of these."""
+    local: bool = False
+    """Only clients of this server."""
+    volatile: bool = False
+    """Only clients that take it at once."""
+    compress: bool = True
+    coalesce: Hashable = None
+    """Where it has to wait, a later one with the same value takes its place."""
+
+
+EVERYBODY = BroadcastOptions()
+
+
+@dataclass(slots=True)
+class SocketRecord:
+    """A client as another server may know it."""
+
+    id: str
+    rooms: tuple[Room, ...]
+    """Its own id's first."""
+    handshake: dict[str, Any]
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class EmitResult:
+    """What became of an emit; nothing is counted before it is read.
+
+    The numbers are of this server's own clients. Reading waits for the emit's turn, which
+    under gevent has passed. A handler that returns one returns nothing. Any thread.
+    """
+
+    __slots__ = ("_counts", "_loop", "published")
+
+    def __init__(self, loop: Loop | None) -> None:
+        self._loop = loop
+        self._counts: tuple[int, int] | None = None if loop else (0, 0)
+        self.published = 0
+        """How many other servers it was handed to."""
+
+    def count(self, matched: int, queued: int) -> None:
+        """Note what the emit's turn has done."""
+        self._counts = (matched, queued)
+
+    def _read(self) -> tuple[int, int]:
+        if self._counts is None and self._loop is not None:
+            self._loop.call(_nothing)  # turns keep their order: by now it has had its own
+        return self._counts or (0, 0)
+
+    @property
+    def matched(self) -> int:
+        """How many clients it was for."""
+        return self._read()[0]
+
+    @property
+    def queued(self) -> int:
+        """How many connections took it: it was sent, or waits to be."""
+        return self._read()[1]
+
+    @property
+    def dropped(self) -> int:
+        """How many did not: gone, too slow, or not ready for a volatile one."""
+        matched, queued = self._read()
+        return matched - queued
+
+    def __repr__(self) -> str:
+        others = f" published={self.published}" if self.published else ""
+        return f"<EmitResult matched={self.matched} queued={self.queued}{others}>"
+
+
+def _nothing() -> None:
+    return None
+
+
+class Home(Protocol):
+    """The server an adapter works for, as far as it knows it."""
+
+    @property
+    def has_loop(self) -> bool:
+        """Whether a loop runs; without one there are no clients."""
+
+    @property
+    def loop(self) -> Loop: ...
+
+    def borrow_loop(self, borrower: object) -> Loop:
+        """Return the loop, started if need be, and keep it until `give_back`."""
+
+    def give_back(self, borrower: object) -> None:
+        """Need the loop no more. Owner's turn."""
+
+    def rooms(self, namespace: str) -> Rooms | None:
+        """Return a namespace's rooms, None while nobody is in it. Owner's turn."""
+
+    def server_event(self, namespace: str, body: Body) -> Any:
+        """Run what listens to another server's event; return its answer. On a worker."""
+
+
+class Adapter(Protocol):
+    """Reaches clients. Any thread; only what returns something of clients waits.
+
+    What is asked of other servers is theirs to do later, in the order it was asked.
+    """
+
+    def emit(self, namespace: str, body: Body, options: BroadcastOptions) -> EmitResult:
+        """Send an event."""
+
+    def emit_asking(
+        self, namespace: str, body: Body, options: BroadcastOptions, callback: Callback
+    ) -> EmitResult:
+        """Send an event, and call ``callback`` with each client's answer."""
+
+    def ask(self, namespace: str, body: Body, options: BroadcastOptions) -> Gathering:
+        """Send an event, and gather each client's answer."""
+
+    def join(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
+        """Let clients join rooms."""
+
+    def leave(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
+        """Let clients leave rooms."""
+
+    def disconnect(self, namespace: str, options: BroadcastOptions, close: bool = False) -> None:
+        """Let clients leave the namespace, or with ``close`` end their connections."""
+
+    def sockets(self, namespace: str, options: BroadcastOptions) -> Found[SocketRecord]:
+        """Describe clients."""
+
+    def ids(self, namespace: str, options: BroadcastOptions) -> Found[str]:
+        """Return the ids of clients that were accepted and have not begun to leave."""
+
+    def sizes(self, namespace: str, local: bool = False) -> tuple[dict[Room, int], Iterable[str]]:
+        """Return how many are in each room, and which servers did not say."""
+
+    def server_event(
+        self, namespace: str, body: Body, timeout: float | None
+    ) -> tuple[list[Any], Iterable[str]]:
+        """Send an event to the other servers. ``timeout`` None does not wait.
+
+        Returns their answers, and which servers gave none.
+        """
+
+    def close(self) -> None:
+        """Hear nothing more from other servers. Twice is harmless."""

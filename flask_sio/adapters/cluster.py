@@ -1,0 +1,325 @@
+"""The adapter of a server that shares a bus with others.
+
+Outgoing: it does for its own clients what it is told, and tells the others. Incoming: a
+message is acted on in a turn of this server's loop. A server that no client has reached yet
+has no loop, and nothing to do or to say.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterable, Sequence
+from contextvars import Context
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+from flask_sio import ids
+from flask_sio.adapters.adapter import (
+    QUERY_S,
+    BroadcastOptions,
+    EmitResult,
+    Home,
+    SocketRecord,
+)
+from flask_sio.adapters.answers import Callback, Found, Gathering
+from flask_sio.adapters.bus import Bus, Message, Reply
+from flask_sio.adapters.memory import OWN, Inquiry, MemoryAdapter
+from flask_sio.adapters.rooms import Room
+from flask_sio.protocol import sio
+from flask_sio.protocol.sio import Body
+
+__all__ = ["BusSource", "ClusterAdapter"]
+
+logger = logging.getLogger("flask_sio.server")
+
+
+class BusSource(Protocol):
+    """Where a server gets its bus, at its first use; `MessageQueue` is one."""
+
+    write_only: bool
+
+    @property
+    def is_open(self) -> bool: ...
+    def open(self) -> Bus: ...
+
+
+class ClusterAdapter(MemoryAdapter):
+    """Reaches clients of every server on a bus. `Adapter` says what its methods do."""
+
+    def __init__(self, home: Home, source: BusSource) -> None:
+        super().__init__(home)
+        self.id = ids.new_id()
+        self._source = source
+        self._gatherings: dict[int, Gathering] = {}
+        self._inquiries: dict[tuple[str, int], Inquiry] = {}
+        """What others want to know of own clients, by who asks and its number there."""
+        self._numbers = itertools.count(1)
+        if source.is_open and not source.write_only:
+            source.open().join(self)
+
+    def close(self) -> None:
+        if self._source.is_open:
+            self._source.open().leave(self)
+
+    # -- out: any thread ---------------------------------------------------------------
+
+    def emit(self, namespace: str, body: Body, options: BroadcastOptions) -> EmitResult:
+        heard = self._tell(Message("emit", namespace, options, body, sender=self.id))
+        result = super().emit(namespace, body, options)
+        result.published = len(heard)
+        return result
+
+    def emit_asking(
+        self, namespace: str, body: Body, options: BroadcastOptions, callback: Callback
+    ) -> EmitResult:
+        message = Message("emit", namespace, options, body, sender=self.id)
+        heard: Sequence[str] = ()
+        if self._concerns_others(message):
+            heard = self._request(message, callback=callback)[1]
+        result = super().emit_asking(namespace, body, options, callback)
+        result.published = len(heard)
+        return result
+
+    def ask(self, namespace: str, body: Body, options: BroadcastOptions) -> Gathering:
+        message = Message("emit", namespace, options, body, sender=self.id)
+        if not self._concerns_others(message):
+            return super().ask(namespace, body, options)
+        gathering, _ = self._request(message, own=True)
+        self._home.loop.run(self._ask, namespace, body, options, gathering)
+        return gathering
+
+    def join(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
+        self._tell(Message("join", namespace, options, rooms=tuple(rooms), sender=self.id))
+        super().join(namespace, options, rooms)
+
+    def leave(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
+        self._tell(Message("leave", namespace, options, rooms=tuple(rooms), sender=self.id))
+        super().leave(namespace, options, rooms)
+
+    def disconnect(self, namespace: str, options: BroadcastOptions, close: bool = False) -> None:
+        self._tell(Message("disconnect", namespace, options, close=close, sender=self.id))
+        super().disconnect(namespace, options, close)
+
+    def sockets(self, namespace: str, options: BroadcastOptions) -> Found[SocketRecord]:
+        found = super().sockets(namespace, options)
+        return self._add(found, Message("sockets", namespace, options, sender=self.id))
+
+    def ids(self, namespace: str, options: BroadcastOptions) -> Found[str]:
+        found = super().ids(namespace, options)
+        return self._add(found, Message("ids", namespace, options, sender=self.id))
+
+    def sizes(self, namespace: str, local: bool = False) -> tuple[dict[Room, int], Iterable[str]]:
+        sizes = dict(super().sizes(namespace)[0])
+        message = Message("sizes", namespace, BroadcastOptions(local=local), sender=self.id)
+        results, missing = self._query(message, QUERY_S)
+        for result in results:
+            for room, size in result.items():
+                sizes[room] = sizes.get(room, 0) + size
+        return sizes, missing
+
+    def server_event(
+        self, namespace: str, body: Body, timeout: float | None
+    ) -> tuple[list[Any], Iterable[str]]:
+        message = Message("server_event", namespace, body=body, sender=self.id)
+        if timeout is None:
+            self._tell(message)
+            return [], ()
+        results, missing = self._query(message, timeout)
+        return [answer for result in results for answer in result], missing
+
+    # -- asking others -----------------------------------------------------------------
+
+    def _concerns_others(self, message: Message) -> bool:
+        options = message.options
+        if options.local:
+            return False
+        known = self._home.rooms(message.namespace)
+        if options.rooms is None or known is None:
+            return True
+        return not all(room in known.everyone for room in options.rooms)
+
+    def _tell(self, message: Message) -> Sequence[str]:
+        if not self._concerns_others(message):
+            return ()
+        return self._publish(message)
+
+    def _publish(self, message: Message) -> Sequence[str]:
+        """Send a message to whom it concerns; return who gets it.
+
+        Raises:
+            ConfigError: the bus cannot be opened.
+        """
+        bus, rooms = self._source.open(), message.options.rooms
+        if rooms is not None and len(rooms) == 1 and isinstance(rooms[0], str):
+            return bus.publish(message, bus.owner(rooms[0]))
+        return bus.publish(message)
+
+    def _request(
+        self, message: Message, *, own: bool = False, callback: Callback | None = None
+    ) -> tuple[Gathering, Sequence[str]]:
+        """Send what is to be answered; return the gathering, and who got it.
+
+        It borrows the loop, for a server that no client has reached, until it is over.
+        """
+        if self._source.write_only:
+            raise RuntimeError("a write-only message queue brings no answers back")
+        others = list(self._source.open().others(self.id))
+        number, borrower = next(self._numbers), object()
+        loop = self._home.borrow_loop(borrower)
+
+        waiter = loop.waiter() if callback is None else None
+        gathering = Gathering([OWN, *others] if own else others, loop, waiter, callback)
+        self._gatherings[number] = gathering
+        gathering.when_over(lambda: self._over(number, gathering, message.namespace))
+        gathering.when_over(lambda: self._home.give_back(borrower))
+        heard = self._publish(replace(message, request=number))
+        loop.run(self._published, gathering, set(others).difference(heard))
+        return gathering, heard
+
+    def _over(self, number: int, gathering: Gathering, namespace: str) -> None:
+        del self._gatherings[number]
+        if gathering.owed:  # its time is over: nobody need remember it
+            message = Message("give_up", namespace, sender=self.id, request=number)
+            self._source.open().publish(message)
+
+    @staticmethod
+    def _published(gathering: Gathering, left_out: Iterable[str]) -> None:
+        for server in left_out:
+            gathering.asked(server, ())  # it is not concerned
+        gathering.look()
+
+    def _query(self, message: Message, timeout: float) -> tuple[list[Any], Sequence[str]]:
+        if not self._concerns_others(message):
+            return [], ()
+        gathering, _ = self._request(message)
+        gathering.wait(timeout)
+        return gathering.results, gathering.silent
+
+    def _add(self, found: Found[Any], message: Message) -> Found[Any]:
+        results, missing = self._query(message, QUERY_S)
+        for result in results:
+            found.extend(result)
+        found.missing = tuple(missing)
+        return found
+
+    # -- replies -----------------------------------------------------------------------
+
+    def settle(self, reply: Reply) -> None:
+        """Take what another server says about a request. Any thread."""
+        if reply.request in self._gatherings and self._home.has_loop:
+            self._home.loop.run(self._settle, reply)
+
+    def _settle(self, reply: Reply) -> None:
+        gathering = self._gatherings.get(reply.request)
+        if gathering is None:  # its time is over
+            return
+        if reply.kind == "asked":
+            gathering.asked(reply.sender, reply.ids)
+        elif reply.kind == "result":
+            gathering.said(reply.sender, reply.value)
+        elif reply.value is not None and gathering.callback is not None:
+            call = partial(self._call_back, gathering, gathering.callback, reply)
+            self._home.loop.defer(call)
+        else:
+            gathering.answered(reply.ids[0], reply.value)
+
+    def _call_back(self, gathering: Gathering, callback: Callback, reply: Reply) -> None:
+        """Run a callback in a context of its own. On a worker."""
+        try:
+            Context().run(callback, *reply.value)
+        except Exception:
+            logger.exception("the callback of an emit failed")
+        finally:
+            self._home.loop.run(gathering.answered, reply.ids[0], None)
+
+    def lost(self, server: str) -> None:
+        """Learn that another server has gone. Any thread; never blocks."""
+        if (self._gatherings or self._inquiries) and self._home.has_loop:
+            self._home.loop.run(self._lost, server)
+
+    def _lost(self, server: str) -> None:
+        for gathering in list(self._gatherings.values()):
+            gathering.lost(server)
+        for asked_by in list(self._inquiries):
+            if asked_by[0] == server:
+                self._give_up(asked_by)
+
+    # -- in ----------------------------------------------------------------------------
+
+    def deliver(self, message: Message) -> None:
+        """Take what another server asks for. Any thread; never blocks."""
+        if self._home.has_loop:
+            self._home.loop.run(self._act, message)
+        elif message.request is not None and message.kind != "give_up":
+            self._reply(message, "asked")
+
+    def _act(self, message: Message) -> None:
+        namespace, options, kind = message.namespace, message.options, message.kind
+        if kind == "emit":
+            self._act_emit(message)
+        elif kind == "join":
+            self._join(namespace, options, message.rooms)
+        elif kind == "leave":
+            rooms = self._home.rooms(namespace)
+            if rooms is not None:  # a client's own room is not closed
+                names = [room for room in message.rooms if room not in rooms.everyone]
+                self._leave(namespace, options, names)
+        elif kind == "disconnect":
+            self._disconnect(namespace, options, message.close)
+        elif kind == "sockets":
+            self._reply(message, "result", value=self._sockets(namespace, options))
+        elif kind == "ids":
+            self._reply(message, "result", value=self._ids(namespace, options))
+        elif kind == "sizes":
+            self._reply(message, "result", value=self._sizes(namespace))
+        elif kind == "give_up":
+            self._give_up((message.sender, message.request or 0))
+        else:
+            self._home.loop.defer(self._serve_event, message)
+
+    def _act_emit(self, message: Message) -> None:
+        namespace, options, body = message.namespace, message.options, message.body or ("[]", ())
+        if message.request is None:
+            encoded = sio.compose(sio.Packet(sio.EVENT, namespace), body)
+            self._emit(namespace, encoded, options)
+            return
+        recipients = self._select(namespace, options)
+        self._reply(message, "asked", tuple(each.id for each in recipients))
+        inquiry = Inquiry(partial(self._answer, message))
+        inquiry.ask(recipients, body)
+        if not inquiry.is_over:
+            self._inquiries[message.sender, message.request] = inquiry
+
+    def _answer(self, message: Message, own_id: str, answer: list[Any] | None) -> None:
+        self._reply(message, "answer", (own_id,), answer)
+        asked_by = (message.sender, message.request or 0)
+        inquiry = self._inquiries.get(asked_by)
+        if inquiry is not None and inquiry.is_over:
+            del self._inquiries[asked_by]
+
+    def _give_up(self, asked_by: tuple[str, int]) -> None:
+        inquiry = self._inquiries.pop(asked_by, None)
+        if inquiry is not None:
+            inquiry.cancel()
+
+    def _serve_event(self, message: Message) -> None:
+        """Let this server's own code handle another's event. On a worker."""
+        answers: list[Any] = []
+        try:
+            answers = self._home.server_event(message.namespace, message.body or ("[]", ()))
+        except Exception:
+            logger.exception("what listens to another server's event failed")
+        self._reply(message, "result", value=answers)
+
+    def _reply(
+        self,
+        message: Message,
+        kind: Any,
+        own_ids: tuple[str, ...] = (),
+        value: Any = None,
+    ) -> None:
+        if message.request is not None:
+            reply = Reply(message.request, self.id, kind, own_ids, value)
+            self._source.open().reply(message.sender, reply)

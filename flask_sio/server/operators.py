@@ -1,0 +1,297 @@
+"""Whom to reach, in words: ``server.of("/chat").to("room").except_("muted").emit("news")``.
+
+A chain is a value: each step returns a new one, so it can be kept, shared and gone on from.
+Nothing happens before its last step. Any thread; what returns something of clients waits,
+which under gevent lets other greenlets run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from flask_sio.adapters.adapter import EVERYBODY, BroadcastOptions, EmitResult, SocketRecord
+from flask_sio.adapters.answers import Found
+from flask_sio.errors import TimeoutError
+from flask_sio.protocol import sio
+from flask_sio.server.handshake import Handshake
+from flask_sio.server.jobs import answer_value
+from flask_sio.server.users import user_rooms
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from flask_sio.adapters.rooms import Room
+    from flask_sio.server.server import Server
+    from flask_sio.server.socket import Socket
+
+__all__ = ["BroadcastOperator", "RemoteSocket", "ServerNamespace"]
+
+ACK_S = 5.0
+"""Seconds that `BroadcastOperator.call` waits without a `BroadcastOperator.timeout`."""
+
+
+class BroadcastOperator:
+    """Some clients of a namespace, and how what is sent to them is sent."""
+
+    __slots__ = ("_namespace", "_options", "_server", "_timeout")
+
+    def __init__(
+        self,
+        server: Server,
+        namespace: str,
+        options: BroadcastOptions = EVERYBODY,
+        timeout: float | None = ACK_S,
+    ) -> None:
+        self._server = server
+        self._namespace = namespace
+        self._options = options
+        self._timeout = timeout
+
+    def _with(self, **changes: Any) -> BroadcastOperator:
+        options = self._options._replace(**changes)
+        return BroadcastOperator(self._server, self._namespace, options, self._timeout)
+
+    # -- whom --------------------------------------------------------------------------
+
+    def to(self, *rooms: Room, user: Any = None) -> BroadcastOperator:
+        """Reach who is in any of these rooms, beside those named before; each once.
+
+        A room is a name, a socket's id, or a list, tuple or set of these. ``user``: a user's
+        id, or several, for all clients of that user.
+
+        Raises:
+            TypeError: no room at all; that would be everybody.
+            ValueError: a user without an id.
+        """
+        names = _flat(rooms)
+        if user is not None:
+            names = (*names, *user_rooms(user))
+        elif not rooms:
+            raise TypeError("to() needs a room, an id, or user=")
+        return self._with(rooms=(*(self._options.rooms or ()), *names))
+
+    in_ = to
+
+    def except_(self, *rooms: Room) -> BroadcastOperator:
+        """Leave out who is in any of these rooms; an id is a room too."""
+        return self._with(skip=(*self._options.skip, *_flat(rooms)))
+
+    @property
+    def local(self) -> BroadcastOperator:
+        """Only clients of this server."""
+        return self._with(local=True)
+
+    # -- how ---------------------------------------------------------------------------
+
+    @property
+    def volatile(self) -> BroadcastOperator:
+        """Drop what a client cannot take at once: it is slow, or between two polls."""
+        return self._with(volatile=True)
+
+    def coalesce(self, key: Hashable) -> BroadcastOperator:
+        """Where a client cannot take it at once, keep only the latest one of this key."""
+        return self._with(coalesce=key)
+
+    def compress(self, compress: bool = True) -> BroadcastOperator:
+        """Say whether it is compressed where the connection can; it is by default."""
+        return self._with(compress=compress)
+
+    def timeout(self, seconds: float | None) -> BroadcastOperator:
+        """Wait so long for answers; None for ever. Without it `call` waits 5 seconds."""
+        return BroadcastOperator(self._server, self._namespace, self._options, seconds)
+
+    # -- what --------------------------------------------------------------------------
+
+    def emit(
+        self, event: str | int, *args: Any, callback: Callable[..., object] | None = None
+    ) -> EmitResult:
+        """Send an event; ``callback`` is called with each client's answer. Never blocks.
+
+        Raises:
+            TypeError: data that is no JSON.
+            ValueError: a reserved event name.
+        """
+        return self._server.emit_args(event, args, self._namespace, self._options, callback)
+
+    def send(self, *args: Any) -> EmitResult:
+        """Send a ``message`` event."""
+        return self.emit("message", *args)
+
+    def call(self, event: str | int, *args: Any) -> dict[str, Any]:
+        """Send an event and gather one answer of each client, by its id.
+
+        An answer is None, a value, or a tuple of several. Who leaves without one is not
+        among them.
+
+        Raises:
+            TimeoutError: not all have answered in time; ``answers`` has those that came,
+                ``owed`` the ids of the clients and ``missing`` of the servers that owe some.
+        """
+        server, namespace = self._server, self._namespace
+        body = sio.render(sio.Packet(sio.EVENT, namespace, [event, *args]), server.codec)
+        gathering = server.adapter.ask(namespace, body, self._options)
+        in_time = gathering.wait(self._timeout)
+        answers = {own_id: answer_value(each) for own_id, each in gathering.answers.items()}
+        if not in_time or gathering.missing:
+            raise TimeoutError(
+                f"{len(gathering.owed)} of {len(answers) + len(gathering.owed)} clients have not "
+                f"answered {event!r} within {self._timeout} s",
+                answers=answers,
+                owed=gathering.owed,
+                missing=tuple(gathering.silent),
+            )
+        return answers
+
+    def fetch_sockets(self) -> Found[RemoteSocket]:
+        """Describe the clients, those of other servers too.
+
+        ``missing`` of what it returns names servers that did not answer.
+        """
+        server, namespace = self._server, self._namespace
+        records = server.adapter.sockets(namespace, self._options)
+        found = Found(RemoteSocket(server, namespace, record) for record in records)
+        found.missing = records.missing
+        return found
+
+    def sids(self) -> Found[str]:
+        """Return the ids of the clients; ``missing`` names servers that did not answer."""
+        return self._server.adapter.ids(self._namespace, self._options)
+
+    def count(self) -> int:
+        """Return how many clients there are."""
+        return len(self.sids())
+
+    def sockets_join(self, *rooms: Room) -> None:
+        """Put the clients into rooms. Never blocks."""
+        self._server.adapter.join(self._namespace, self._options, _flat(rooms))
+
+    def sockets_leave(self, *rooms: Room) -> None:
+        """Take the clients out of rooms. Never blocks."""
+        self._server.adapter.leave(self._namespace, self._options, _flat(rooms))
+
+    def disconnect_sockets(self, close: bool = False) -> None:
+        """Disconnect the clients from the namespace, or ``close`` their connections."""
+        self._server.adapter.disconnect(self._namespace, self._options, close)
+
+    def __repr__(self) -> str:
+        chosen = self._options._asdict().items()
+        named = [f"{key}={value!r}" for key, value in chosen if value != getattr(EVERYBODY, key)]
+        return f"<{type(self).__name__} {self._namespace!r} {' '.join(named)}>"
+
+
+class ServerNamespace(BroadcastOperator):
+    """One namespace of a server: everybody in it, its rooms, and its handlers.
+
+    `Server.of` returns it. It says nothing of whether clients may connect to it: handlers and
+    the option ``namespaces`` decide that.
+    """
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        return self._namespace
+
+    @property
+    def server(self) -> Server:
+        return self._server
+
+    @property
+    def sockets(self) -> Mapping[str, Socket]:
+        """The connected sockets of this server, by id. A snapshot."""
+        engine = self._server.engine
+        return engine.loop.call(self._sockets) if engine.has_loop else {}
+
+    def _sockets(self) -> dict[str, Socket]:
+        space = self._server.spaces.get(self._namespace)
+        found = () if space is None else space.rooms.everyone.values()
+        return {each.id: cast("Socket", each) for each in found if each.connected}
+
+    def room_sizes(self) -> dict[Room, int]:
+        """Return how many clients are in each room that somebody has joined."""
+        return dict(self._server.adapter.sizes(self._namespace)[0])
+
+    def room_members(self, room: Room) -> list[str]:
+        """Return the ids of who is in a room."""
+        return list(self.to(room).sids())
+
+    # -- handlers ----------------------------------------------------------------------
+
+    def on(self, event: str | int, handler: Any = None, **options: Any) -> Any:
+        """Register a handler for this namespace; see `Server.on`."""
+        return self._server.on(event, handler, self._namespace, **options)
+
+    # -- other servers -----------------------------------------------------------------
+
+    def server_side_emit(self, event: str, *args: Any) -> None:
+        """Send an event to the other servers' `Server.on_server_event`. Never blocks."""
+        self._server.adapter.server_event(self._namespace, self._render(event, args), None)
+
+    def server_side_call(self, event: str, *args: Any) -> Found[Any]:
+        """Send an event to the other servers and return what their functions return.
+
+        Waits for at most `timeout` seconds, 5 by default; ``missing`` of what it returns
+        names servers that did not answer.
+        """
+        body = self._render(event, args)
+        waits = ACK_S if self._timeout is None else self._timeout
+        answers, missing = self._server.adapter.server_event(self._namespace, body, waits)
+        found = Found(answers)
+        found.missing = tuple(missing)
+        return found
+
+    def _render(self, event: str, args: tuple[Any, ...]) -> sio.Body:
+        packet = sio.Packet(sio.EVENT, self._namespace, [event, *args])
+        return sio.render(packet, self._server.codec)
+
+    def timeout(self, seconds: float | None) -> Self:
+        return type(self)(self._server, self._namespace, self._options, seconds)
+
+
+class RemoteSocket(BroadcastOperator):
+    """A client as it was when it was asked for; it may be another server's.
+
+    What it emits goes to that client; its chain leads nowhere else.
+    """
+
+    __slots__ = ("data", "handshake", "id", "rooms")
+
+    def __init__(self, server: Server, namespace: str, record: SocketRecord) -> None:
+        super().__init__(server, namespace, BroadcastOptions((record.id,)))
+        self.id = record.id
+        self.rooms = record.rooms
+        """Its own id's first."""
+        self.handshake = Handshake(**record.handshake)
+        self.data = record.data
+        """A copy of its `Socket.data`."""
+
+    @property
+    def namespace(self) -> str:
+        return self._namespace
+
+    def join(self, *rooms: Room) -> None:
+        """Put the client into rooms. Never blocks."""
+        self.sockets_join(*rooms)
+
+    def leave(self, *rooms: Room) -> None:
+        """Take the client out of rooms. Never blocks."""
+        self.sockets_leave(*rooms)
+
+    def disconnect(self, close: bool = False) -> None:
+        """Disconnect the client from the namespace, or ``close`` its connection."""
+        self.disconnect_sockets(close)
+
+    def __repr__(self) -> str:
+        return f"<RemoteSocket {self.id} in {self._namespace!r}>"
+
+
+def _flat(rooms: tuple[Any, ...]) -> tuple[Room, ...]:
+    """Return rooms, where a list, tuple or set stands for what is in it."""
+    flat: list[Room] = []
+    for room in rooms:
+        if isinstance(room, (list, tuple, set, frozenset)):
+            flat.extend(room)
+        else:
+            flat.append(room)
+    return tuple(flat)

@@ -1,0 +1,78 @@
+"""Telling user code what happens to rooms, in order, one thing at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flask_sio.adapters.rooms import Room, RoomEvent
+
+if TYPE_CHECKING:
+    from flask_sio.server.server import Server
+
+__all__ = ["RoomEvents"]
+
+logger = logging.getLogger("flask_sio.server")
+
+_EVENTS = ("create", "join", "leave", "delete")
+
+
+class RoomEvents:
+    """What listens to the rooms of one server. A server without listeners watches none."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._listeners: dict[RoomEvent, list[Callable[..., object]]] = {}
+        self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._is_running = False
+
+    def add(self, event: RoomEvent, fn: Callable[..., object]) -> None:
+        """Register a listener. Any thread.
+
+        Raises:
+            ValueError: no such event.
+        """
+        if event not in _EVENTS:
+            raise ValueError(f"no room event {event!r}: there are {', '.join(_EVENTS)}")
+        self._listeners.setdefault(event, []).append(fn)
+        for name, space in list(self._server.spaces.items()):
+            space.rooms.on_change = self.watcher(name)
+
+    def watcher(self, namespace: str) -> Callable[[RoomEvent, Room, str], object] | None:
+        """Return what a namespace's rooms tell; None if nobody listens."""
+        if not self._listeners:
+            return None
+
+        def changed(event: RoomEvent, room: Room, own_id: str) -> None:
+            args = (namespace, room, own_id) if own_id else (namespace, room)
+            for fn in self._listeners.get(event, ()):
+                self._put(fn, args)
+
+        return changed
+
+    # -- owner's turn ------------------------------------------------------------------
+
+    def _put(self, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._waiting.append((fn, args))
+        if not self._is_running:
+            self._is_running = True
+            self._server.engine.loop.defer(self._run)
+
+    def _next(self) -> tuple[Callable[..., object], tuple[Any, ...]] | None:
+        if self._waiting:
+            return self._waiting.popleft()
+        self._is_running = False
+        return None
+
+    # -- on a worker -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        call, convention = self._server.engine.loop.call, self._server.convention
+        while (due := call(self._next)) is not None:
+            fn, args = due
+            try:
+                convention.invoke_bare(fn, args)
+            except Exception:
+                logger.exception("what listens to rooms failed")
