@@ -22,6 +22,7 @@ from flask_sio.errors import (
     TimeoutError,
 )
 from flask_sio.mounts.wsgi import WSGIApp
+from flask_sio.server.around import EventRun
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.server import Server
 
@@ -46,6 +47,7 @@ __all__ = [
     "ConfigError",
     "ConnectionRefusedError",
     "DisconnectedError",
+    "EventRun",
     "MessageQueue",
     "Namespace",
     "NotConnectedError",

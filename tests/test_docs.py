@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 import logging
 import os
 import re
@@ -28,6 +29,8 @@ MODULES_NEEDED = {
     "django_tests": "django",
     "django_wsgi": "django",
     "login": "flask_login",
+    "sentry": "sentry_sdk",
+    "tracing": "opentelemetry",
 }
 SETTINGS = """
 SECRET_KEY = "docs"
@@ -272,6 +275,91 @@ def test_payloads(load: Load) -> None:
         assert event["args"][0]["errors"] == [
             {"path": [0, "items"], "message": "does not fit on a bike"}
         ]
+
+
+SENTRY = """
+import json, logging, sys
+sys.path[:0] = sys.argv[1:]
+import sentry_sdk
+import sentry
+from tests.flask.polling import PollingClient
+
+logging.getLogger("flask_sio.engine").setLevel("ERROR")
+reports = []
+
+class Transport(sentry_sdk.transport.Transport):
+    def capture_envelope(self, envelope):
+        event = envelope.get_event()
+        if event is not None:
+            reports.append(event)
+
+sentry_sdk.init(dsn="https://key@sentry.invalid/1", transport=Transport)
+client = PollingClient(sentry.app)
+sid = client.sid()
+assert client.ask("divide", 1, 2) == [0.5]
+client.emit("divide", 1, 0)
+client.ask("divide", 1, 2)
+sentry.socketio.shutdown()
+sentry_sdk.get_client().close()
+print(json.dumps([sid, reports]))
+"""
+
+
+def test_sentry() -> None:
+    """sentry.py: a scope per event, and one report per exception, with the event's names.
+
+    In a process of its own, with what Sentry does by itself: it reads the log, too.
+    """
+    pytest.importorskip("sentry_sdk")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SENTRY, str(ROOT), str(DOCS / "examples")],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=50,
+    )
+    sid, reports = json.loads(done.stdout)
+
+    [report] = reports
+    assert report["exception"]["values"][0]["type"] == "ZeroDivisionError"
+    assert report["transaction"] == "/ divide"
+    assert report["tags"] == {
+        "socketio.event": "divide",
+        "socketio.namespace": "/",
+        "socketio.sid": sid,
+    }
+    said = [each["message"] for each in report["breadcrumbs"]["values"]]
+    assert [each for each in said if " by " in each] == ["1 by 0"]
+
+
+def test_tracing(load: Load) -> None:
+    """tracing.py: a trace per event, with the handler's spans in it and what went wrong."""
+    pytest.importorskip("opentelemetry.sdk")
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    spans, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    program = load("tracing")
+    program.tracer = provider.get_tracer("chat")
+    with provider.get_tracer("http").start_as_current_span("GET /socket.io/") as request:
+        client = client_of(program)
+    with client:
+        assert client.emit("add", 1, 2, callback=True) == 3
+        assert client.emit("add", 1, None, callback=True) == "numbers, please"
+    found = [each for each in spans.get_finished_spans() if each.name != "GET /socket.io/"]
+    provider.shutdown()
+    assert [each.name for each in found] == ["adding", "/ add", "adding", "/ add"]
+    inner, outer, _, handled = found
+    assert inner.parent == outer.context
+    assert outer.parent is None
+    assert outer.kind is trace.SpanKind.SERVER
+    assert outer.context.trace_id != handled.context.trace_id
+    assert [each.context for each in outer.links] == [request.get_span_context()]
+    assert [each.attributes["socketio.outcome"] for each in (outer, handled)] == ["ok", "handled"]
+    assert [each.attributes["exception.type"] for each in handled.events] == ["TypeError"]
 
 
 def test_elsewhere(load: Load) -> None:

@@ -23,6 +23,7 @@ from flask_sio.extension.context import (
 )
 from flask_sio.extension.hooks import Hooks, HookTable
 from flask_sio.extension.sessions import SESSION_KEY, Sessions
+from flask_sio.server.around import note_handled
 from flask_sio.server.calling import cut, name_of
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.handlers import (
@@ -328,6 +329,7 @@ class FlaskConvention:
             except Exception as another:
                 raised = another
                 continue
+            note_handled(error)
             if kind != "connect":
                 return result
             if isinstance(error, ConnectionRefusedError) and result is not True:
@@ -338,10 +340,9 @@ class FlaskConvention:
     def _report_within(self, context: EventContext, error: BaseException, handler: Any) -> None:
         """Log an exception while its context is still there, as Flask does."""
         socket = context.socket
-        if not isinstance(error, Exception) or socket.client.on_error is not None:
+        is_told = isinstance(error, PayloadError)  # to the client, whose fault it is
+        if is_told or not isinstance(error, Exception) or socket.client.on_error is not None:
             return
-        if isinstance(error, PayloadError):
-            return  # which its client is told of
         if got_request_exception.receivers:
             app = self.app
             got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)

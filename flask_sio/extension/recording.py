@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask_sio.engine.hooks import ConnectionFailure, HeadersHook
 from flask_sio.extension.callables import as_sync
 from flask_sio.extension.mounting import Mounted
+from flask_sio.server.around import EventHook
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -17,6 +18,7 @@ __all__ = ["Record", "Recorder"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", bound=HeadersHook)
+A = TypeVar("A", bound=EventHook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,18 @@ class Recorder(Mounted):
         self.records.append(record)
         for server in self._servers():
             record.enter(server)
+
+    # -- events ------------------------------------------------------------------------
+
+    def around_event(self, hook: A) -> A:
+        """Put a context around each run of user code; see `Server.around_event`.
+
+        It is entered outside of Flask's contexts: ``run.environ`` has the request.
+        """
+        if not callable(hook):
+            raise TypeError(f"around_event() needs a function that gives a context, not {hook!r}")
+        self._record(Record(hook, lambda server: server.around_event(hook)))
+        return hook
 
     # -- requests ----------------------------------------------------------------------
 

@@ -248,7 +248,7 @@ class Handlers:
             self._bound[key, event] = None if fn is None else Handler(fn, concurrent)
         handler = self._bound[key, event]
         if handler is None and kind_of(event) == "event":
-            return _IGNORED
+            return IGNORED
         return handler
 
     def knows(self, namespace: str) -> bool:
@@ -267,7 +267,7 @@ class Handlers:
 
 
 _MAX_BOUND = 1000
-_IGNORED = Handler(lambda *_args: None)
+IGNORED = Handler(lambda *_args: None)
 """A class without a method for an event: it is acknowledged, and nothing else happens."""
 
 

@@ -49,15 +49,16 @@ class _Job:
 
     def run(self) -> None:
         client = self.socket.client
+        context = client.context.copy()
         try:
-            client.context.copy().run(self._run)
+            context.run(self._run)
         except BaseException as error:
             if client.on_error is not None:
                 client.on_error(error)
             elif not isinstance(error, Exception):
                 raise
             if isinstance(error, Exception):
-                self._failed(error)
+                context.run(self._failed, error)  # what logs it may look at the variables
 
     def _failed(self, error: Exception) -> None:
         client = self.socket.client

@@ -10,12 +10,14 @@ from typing import Any, TypeVar, overload
 
 from flask_sio.engine.hooks import ConnectionFailure, HeadersHook
 from flask_sio.engine.server import Engine
+from flask_sio.server.around import Around, EventHook
 from flask_sio.server.handlers import Convention, Handlers
 
 __all__ = ["Registering"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", bound=HeadersHook)
+A = TypeVar("A", bound=EventHook)
 
 
 class Registering:
@@ -24,6 +26,8 @@ class Registering:
     engine: Engine
     convention: Convention
     handlers: Handlers
+    invoke: Callable[..., Any]
+    """Runs user code: the convention's, or with hooks what is put around it."""
 
     # -- handlers ----------------------------------------------------------------------
 
@@ -71,6 +75,26 @@ class Registering:
         Nothing happens if there is none.
         """
         self.handlers.remove(event, handler, namespace or "/")
+
+    # -- events ------------------------------------------------------------------------
+
+    def around_event(self, hook: A) -> A:
+        """Put a context around each run of user code, to trace or measure it.
+
+        ``hook(run)`` gives a context manager, entered before a handler for connect,
+        disconnect or an event, or a callback of yours, and left after it; an exception that
+        nobody handled is what it is left with. ``run`` is an `EventRun`. The first that is
+        registered is the outermost. What a hook raises is logged once and changes nothing.
+
+        Raises:
+            TypeError: no function.
+        """
+        around = getattr(self.invoke, "__self__", None)
+        if not isinstance(around, Around):
+            around = Around(self.engine, self.convention.invoke)
+        around.add(hook)
+        self.invoke = around.invoke
+        return hook
 
     # -- requests ----------------------------------------------------------------------
 

@@ -63,7 +63,6 @@ class Server(Registering, Emitting):
         self.options = ServerOptions.build(options, self.convention.options)
         self.handlers = Handlers(self.convention, bool(self.options.async_handlers))
         self.invoke = self.convention.invoke
-        """Runs user code: the convention's, or what is put around it."""
         self.codec = JsonCodec() if self.options.json is None else ModuleCodec(self.options.json)
         self.engine = Engine(self.options, self._accept)
         self.engine.hooks.surround = self.convention.surround
