@@ -22,10 +22,15 @@ __all__ = ["CDN_INTEGRITY", "CDN_VERSION", "NAMES", "ClientFiles", "etag_matches
 CDN_VERSION = "4.8.3"
 """The client version of the CDN tag."""
 
-# The sha384 of dist/socket.io.min.js in socket.io-client 4.8.3 on npm; the same value
-# stands at https://socket.io/docs/v4/client-installation/.
-CDN_INTEGRITY = "sha384-kzavj5fiMwLKzzD1f8S7TeoVIEi7uKHvbTA3ueZkrzYq75pNQUiUi6Dy98Q3fxb0"
-"""The Subresource Integrity value of that file."""
+# The sha384 of dist/ in socket.io-client 4.8.3 on npm; the first value also stands at
+# https://socket.io/docs/v4/client-installation/.
+CDN_INTEGRITY = {
+    "socket.io.min.js": "sha384-kzavj5fiMwLKzzD1f8S7TeoVIEi7uKHvbTA3ueZkrzYq75pNQUiUi6Dy98Q3fxb0",
+    "socket.io.msgpack.min.js": (
+        "sha384-EYFmDPSdCJ1WX+f4Pt09i90sE+XLpzPOVm2AFuJbLS7PXPQTkwqTDm7mlXHSVli4"
+    ),
+}
+"""The Subresource Integrity values of the files there."""
 
 # The same eight files the Node server serves.
 _SCRIPTS = (
@@ -39,7 +44,8 @@ NAMES = frozenset(_SCRIPTS) | {f"{name}.map" for name in _SCRIPTS}
 
 _DIST = Path("node_modules", "socket.io-client", "dist")
 _PARENTS = 3
-_TAGGED = _SCRIPTS[:2]  # what a plain <script> can load, the best first
+_TAGGED = {"msgpack": ("socket.io.msgpack.min.js",)}
+_PLAIN = _SCRIPTS[:2]  # what a <script> can load for any other serializer, the best first
 
 _HINT = b"""The Socket.IO browser client is not installed on this server.
 
@@ -90,9 +96,9 @@ class ClientFiles:
                 return file
         return None
 
-    def script(self) -> str | None:
-        """Return the name a page should load, None when there is no bundle."""
-        return next((name for name in _TAGGED if self.find(name)), None)
+    def script(self, names: Iterable[str] = _PLAIN) -> str | None:
+        """Return the first of ``names`` that is there, None when there is no bundle."""
+        return next((name for name in names if self.find(name)), None)
 
     def respond(
         self, environ: dict[str, Any], start_response: StartResponse, name: str
@@ -142,19 +148,19 @@ class ClientFiles:
         return cached[1], cached[2]
 
 
-def script_tag(path: str, prefix: str, files: ClientFiles) -> str:
+def script_tag(path: str, prefix: str, files: ClientFiles, serializer: object = "default") -> str:
     """Render the ``<script>`` that loads the client, as HTML to be marked safe.
 
     ``path`` is the Socket.IO path (``socket.io``), ``prefix`` where the application is
-    mounted (``SCRIPT_NAME``); slashes at their ends do not matter. Without a bundle
-    the tag points at the official CDN.
+    mounted (``SCRIPT_NAME``); slashes at their ends do not matter. ``serializer`` is the
+    server's: the client that speaks msgpack is another file. Without a bundle the tag points
+    at the official CDN.
     """
-    name = files.script()
+    names = _TAGGED.get(serializer, _PLAIN) if isinstance(serializer, str) else _PLAIN
+    name = files.script(names)
     if name is None:
-        source = f"https://cdn.socket.io/{CDN_VERSION}/socket.io.min.js"
-        return (
-            f'<script src="{source}" integrity="{CDN_INTEGRITY}" crossorigin="anonymous"></script>'
-        )
+        source, digest = f"https://cdn.socket.io/{CDN_VERSION}/{names[0]}", CDN_INTEGRITY[names[0]]
+        return f'<script src="{source}" integrity="{digest}" crossorigin="anonymous"></script>'
     parts = [part.strip("/") for part in (prefix, path)]
     source = "/".join(["", *(quote(part) for part in parts if part), name])
     return f'<script src="{escape(source)}"></script>'

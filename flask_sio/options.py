@@ -20,6 +20,7 @@ from flask_sio.engine.cookie import EngineCookie
 from flask_sio.engine.cors import CorsPolicy
 from flask_sio.engine.proxies import Proxies
 from flask_sio.errors import ConfigError
+from flask_sio.protocol.codec import Codec
 
 # Browsers hold a timer's delay in 31 bits of milliseconds; a longer one fires at once.
 _MAX_SECONDS = 2_147_483
@@ -104,7 +105,7 @@ class ServerOptions:
     error_acks: bool = False
     """Answer a failed event that asks for an ack with ``{"error": text}``; else not at all."""
     json: Any = None
-    """An object with ``dumps`` and ``loads`` instead of our codec."""
+    """An object with ``dumps`` and ``loads`` instead of our JSON codec."""
     serve_client: bool = True
     client_dir: str | None = None
     """Where the browser bundles lie."""
@@ -114,7 +115,8 @@ class ServerOptions:
     """Gives the random part of new ids."""
     client_manager: MessageQueue | None = None
     """The message queue that joins this server with others."""
-    serializer: Literal["default"] = "default"
+    serializer: Literal["default", "msgpack"] | Codec = "default"
+    """What packets are written in: JSON, MessagePack, or a codec of your own."""
     logger: Any = False
     """True writes what the server logs to stderr from INFO on; or a logger that gets it."""
     engineio_logger: Any = False
@@ -165,6 +167,10 @@ class ServerOptions:
             raise ConfigError(
                 f"ping_interval={options.ping_interval!r}, ping_timeout="
                 f"{options.ping_timeout!r}: accepted is a sum up to {_MAX_SECONDS}"
+            )
+        if options.json is not None and options.serializer != "default":
+            raise ConfigError(
+                f"json={options.json!r}, serializer={options.serializer!r}: accepted is one of them"
             )
         if _is_empty(options.cors_allowed_origins):
             _warn(_EMPTY_ORIGINS)
@@ -352,6 +358,14 @@ def _module(value: Any) -> Any:
     return value
 
 
+def _serializer(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return _word("default", "msgpack").convert("default" if value is None else value)
+    codec = value() if isinstance(value, type) else value
+    _need(all(callable(getattr(codec, name, None)) for name in ("render", "compose", "decoder")))
+    return codec
+
+
 def _directory(value: Any) -> str:
     path = os.fspath(value)
     _need(isinstance(path, str) and bool(path))
@@ -430,8 +444,10 @@ CHECKS: dict[str, Check] = {
     "generate_id": Check("None or a function", _or_none(_function)),
     "client_manager": Check("None or a flask_sio.MessageQueue", _queue),
     "serializer": Check(
-        "'default'; msgpack and others come in a later release",
-        lambda value: _word("default").convert("default" if value is None else value),
+        "'default', 'msgpack', or an object or class with render(packet), "
+        "compose(packet, body) and decoder(max_attachments, max_bytes); "
+        "see flask_sio.protocol.codec.Codec",
+        _serializer,
     ),
     "logger": _LOGGER,
     "engineio_logger": _LOGGER,

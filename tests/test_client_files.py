@@ -229,16 +229,31 @@ def test_without_a_bundle_the_tag_is_the_pinned_cdn(empty: Path) -> None:
     )
 
 
-def test_the_pinned_hash_is_that_of_the_installed_client() -> None:
+def test_a_server_that_speaks_msgpack_has_the_client_that_does(bundle: Path) -> None:
+    """Another file of the same bundle, from our route or the CDN; other codecs bring their own."""
+    (bundle / "socket.io.msgpack.min.js").write_bytes(CONTENT)
+    files = ClientFiles(str(bundle))
+    tag = script_tag("socket.io", "", files, "msgpack")
+    assert tag == '<script src="/socket.io/socket.io.msgpack.min.js"></script>'
+    assert script_tag("socket.io", "", files, object()) == script_tag("socket.io", "", files)
+    assert script_tag("socket.io", "", ClientFiles(str(bundle / "none")), "msgpack") == (
+        '<script src="https://cdn.socket.io/4.8.3/socket.io.msgpack.min.js"'
+        ' integrity="sha384-EYFmDPSdCJ1WX+f4Pt09i90sE+XLpzPOVm2AFuJbLS7PXPQTkwqTDm7mlXHSVli4"'
+        ' crossorigin="anonymous"></script>'
+    )
+
+
+@pytest.mark.parametrize("name", CDN_INTEGRITY)
+def test_the_pinned_hash_is_that_of_the_installed_client(name: str) -> None:
     """The integrity value is the sha384 of the npm package's file, where it is at hand."""
-    file = ClientFiles(root=str(Path(__file__).parent)).find("socket.io.min.js")
+    file = ClientFiles(root=str(Path(__file__).parent)).find(name)
     if file is None:
         pytest.skip("no socket.io-client under node_modules")
     content = file.read_bytes()
     if f"Socket.IO v{CDN_VERSION}\n".encode() not in content:
         pytest.skip(f"the installed client is not {CDN_VERSION}")
     digest = base64.b64encode(hashlib.sha384(content).digest()).decode()
-    assert f"sha384-{digest}" == CDN_INTEGRITY
+    assert f"sha384-{digest}" == CDN_INTEGRITY[name]
 
 
 def test_the_module_needs_no_framework() -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from flask_sio import SocketIOTestClient, TimeoutError
 from flask_sio.options import CHECKS, COMPAT, ServerOptions
+from flask_sio.testing import TestClient
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -471,6 +472,13 @@ def test_the_tests_in_the_docs_pass(name: str) -> None:
         timeout=50,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_own_codec(load: Load) -> None:
+    """A value that JSON could not carry goes there and back."""
+    with TestClient(load("own_codec").server) as client:
+        assert client.emit("echo", {1, 2}, callback=True) == {1, 2}
+        assert client.emit("echo", callback=True) == []
 
 
 def test_proxy(load: Load) -> None:

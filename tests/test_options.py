@@ -230,7 +230,7 @@ def test_accepted(name: str, value: Any, kept: Any) -> None:
         ("client_dir", ""),
         ("generate_id", "abc"),
         ("client_manager", "redis://"),
-        ("serializer", "msgpack"),
+        ("serializer", "pickle"),
         ("serializer", object),
         ("logger", "debug"),
         ("engineio_logger", 1),

@@ -17,6 +17,7 @@ from flask_sio.runtime.loop import Loop
 
 if TYPE_CHECKING:
     from flask_sio.adapters.answers import Callback, Found, Gathering
+    from flask_sio.protocol.encoded import Encoded
 
 __all__ = ["EVERYBODY", "Adapter", "BroadcastOptions", "EmitResult", "Home", "SocketRecord"]
 
@@ -121,6 +122,9 @@ class Home(Protocol):
 
     def rooms(self, namespace: str) -> Rooms | None:
         """Return a namespace's rooms, None while nobody is in it. Owner's turn."""
+
+    def compose(self, namespace: str, body: Body) -> Encoded:
+        """Return the packet of an event whose ``[event, *args]`` were rendered. Any thread."""
 
     def server_event(self, namespace: str, body: Body) -> Any:
         """Run what listens to another server's event; return its answer. On a worker."""

@@ -27,7 +27,6 @@ from flask_sio.adapters.answers import Callback, Found, Gathering
 from flask_sio.adapters.bus import Bus, Message, Reply
 from flask_sio.adapters.memory import OWN, Inquiry, MemoryAdapter
 from flask_sio.adapters.rooms import Room
-from flask_sio.protocol import sio
 from flask_sio.protocol.sio import Body
 
 __all__ = ["BusSource", "ClusterAdapter"]
@@ -282,7 +281,7 @@ class ClusterAdapter(MemoryAdapter):
     def _act_emit(self, message: Message) -> None:
         namespace, options, body = message.namespace, message.options, message.body or ("[]", ())
         if message.request is None:
-            encoded = sio.compose(sio.Packet(sio.EVENT, namespace), body)
+            encoded = self._home.compose(namespace, body)
             self._emit(namespace, encoded, options)
             return
         recipients = self._select(namespace, options)

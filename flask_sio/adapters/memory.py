@@ -8,7 +8,6 @@ from typing import Any
 from flask_sio.adapters.adapter import BroadcastOptions, EmitResult, Home, SocketRecord
 from flask_sio.adapters.answers import Callback, Found, Gathering, OwedAnswer
 from flask_sio.adapters.rooms import Recipient, Room
-from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.protocol.sio import Body
 
@@ -81,7 +80,7 @@ class MemoryAdapter:
             return EmitResult(None)
         loop = self._home.loop
         result = EmitResult(loop)
-        encoded = sio.compose(sio.Packet(sio.EVENT, namespace), body)
+        encoded = self._home.compose(namespace, body)
         loop.run(self._emit, namespace, encoded, options, result)
         return result
 

@@ -80,7 +80,8 @@ class Mounted:
         def socketio_script() -> Markup:
             """Return the tag that loads the browser client."""
             prefix = flask.request.script_root if flask.has_request_context() else ""
-            return Markup(script_tag(server.options.path, prefix, files))
+            options = server.options
+            return Markup(script_tag(options.path, prefix, files, options.serializer))
 
         app.jinja_env.globals["socketio_script"] = socketio_script
 

@@ -392,6 +392,7 @@ def socketio(request: HttpRequest) -> dict[str, Any]:
     path = server.options.path
 
     def script() -> Any:
-        return mark_safe(script_tag(path, prefix, _client_files(server)))
+        files, serializer = _client_files(server), server.options.serializer
+        return mark_safe(script_tag(path, prefix, files, serializer))
 
     return {"socketio_script": script, "socketio_path": f"{prefix.rstrip('/')}/{path.strip('/')}"}

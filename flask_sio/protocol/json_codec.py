@@ -33,7 +33,7 @@ try:
 except ImportError:  # the standard library does all of it
     _ORJSON_OPTIONS = None
 
-__all__ = ["Codec", "JsonCodec", "ModuleCodec"]
+__all__ = ["Codec", "JsonCodec", "ModuleCodec", "to_json"]
 
 Default = Callable[[Any], Any]
 
@@ -81,7 +81,8 @@ class JsonCodec:
     """The default codec. Stateless; any thread.
 
     Besides JSON's own types it writes dates (ISO 8601), UUID and Decimal (as text), Enum
-    (its value) and dataclasses (their fields); NaN and infinities become null.
+    (its value), dataclasses (their fields) and numpy's scalars; NaN and infinities become
+    null.
     """
 
     __slots__ = ("_orjson_options",)
@@ -119,7 +120,7 @@ class JsonCodec:
         Raises:
             TypeError: what is no JSON, a loop or too deep a nesting.
         """
-        hook = _convert if default is None else _with_default(default)
+        hook = to_json if default is None else _with_default(default)
         options = self._orjson_options
         if options is not None:
             try:
@@ -141,7 +142,7 @@ class JsonCodec:
             return self.dumps(data), ()
         except _HasBinary:
             attachments: list[bytes] = []
-            return self.dumps(_copy(data, attachments, _convert)), tuple(attachments)
+            return self.dumps(_copy(data, attachments, to_json)), tuple(attachments)
 
 
 class ModuleCodec:
@@ -198,7 +199,7 @@ _FAMILIES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 )
 
 
-def _convert(obj: Any) -> Any:
+def to_json(obj: Any) -> Any:
     """Turn one object that is no JSON into one that is."""
     if isinstance(obj, _BINARY):
         raise _HasBinary("bytes are not JSON")
@@ -207,13 +208,17 @@ def _convert(obj: Any) -> Any:
             return convert(obj)
     if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
         return {field.name: getattr(obj, field.name) for field in dataclasses.fields(obj)}
+    if getattr(obj, "shape", None) == () and callable(getattr(obj, "item", None)):
+        value = obj.item()  # a scalar of numpy and its kin
+        if type(value) is not type(obj):  # a long double stays one
+            return value
     raise TypeError(f"Object of type {type(obj).__name__} is not JSON serializable")
 
 
 def _with_default(default: Default) -> Default:
     def convert(obj: Any) -> Any:
         try:
-            return _convert(obj)
+            return to_json(obj)
         except TypeError:
             return default(obj)
 
@@ -253,7 +258,7 @@ def _extract(obj: Any, attachments: list[bytes] | None, convert: Default | None)
 
 
 def _dumps_stdlib(obj: Any, hook: Default) -> str:
-    encoder = _ENCODER if hook is _convert else _encoder(hook)
+    encoder = _ENCODER if hook is to_json else _encoder(hook)
     try:
         try:
             return encoder.encode(obj)
@@ -267,4 +272,4 @@ def _encoder(hook: Default) -> json.JSONEncoder:
     return json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=hook)
 
 
-_ENCODER = _encoder(_convert)
+_ENCODER = _encoder(to_json)

@@ -17,6 +17,7 @@ from flask_sio.protocol.encoded import Encoded
 from flask_sio.protocol.json_codec import Codec, JsonCodec
 
 __all__ = [
+    "ABSENT",
     "ACK",
     "BINARY_ACK",
     "BINARY_EVENT",
@@ -27,9 +28,13 @@ __all__ = [
     "RESERVED",
     "Decoder",
     "Packet",
+    "check_data",
     "check_name",
     "check_namespace",
+    "check_outgoing",
+    "compose",
     "encode",
+    "render",
 ]
 
 CONNECT = 0
@@ -57,10 +62,11 @@ _HEADER = re.compile(
 )
 _NAME_TYPES = frozenset((str, int, float))
 _DEFAULT_CODEC = JsonCodec()
-_ABSENT: Any = object()
+ABSENT: Any = object()
+"""Stands for the data of a packet that has none."""
 
 Body = tuple[str, tuple[bytes, ...]]
-"""The JSON text of a packet's data, and its attachments."""
+"""A packet's data, rendered: JSON text and attachments, or what another codec makes of it."""
 
 
 @dataclass(slots=True)
@@ -140,18 +146,18 @@ class Decoder:
         if len(digits) > _MAX_ID_DIGITS:
             raise PacketError("packet id too long")
         due = 0 if count is None else self._checked_count(count)
-        data = _ABSENT
+        data = ABSENT
         if match.end() < len(text):
             try:
                 data = self._loads(text, match.end())
             except ValueError as exc:
                 raise PacketError("invalid payload") from exc
         kind = int(plain) if count is None else int(binary) - 3
-        _CHECKS[kind](data)
+        check_data(kind, data)
         packet = Packet(
             kind,
             namespace or "/",
-            None if data is _ABSENT else data,
+            None if data is ABSENT else data,
             int(digits) if digits else None,
         )
         if not due:
@@ -219,12 +225,12 @@ def _check_event(data: Any) -> None:
 
 
 def _check_connect(data: Any) -> None:
-    if data is not _ABSENT and not isinstance(data, dict):
+    if data is not ABSENT and not isinstance(data, dict):
         raise PacketError("invalid payload")
 
 
 def _check_disconnect(data: Any) -> None:
-    if data is not _ABSENT:
+    if data is not ABSENT:
         raise PacketError("invalid payload")
 
 
@@ -239,6 +245,15 @@ def _check_connect_error(data: Any) -> None:
 
 
 _CHECKS = (_check_connect, _check_disconnect, _check_event, _check_ack, _check_connect_error)
+
+
+def check_data(kind: int, data: Any) -> None:
+    """Check what a packet of a peer carries, whatever codec it came by.
+
+    Raises:
+        PacketError: not what its kind holds, or a reserved event name.
+    """
+    _CHECKS[kind](data)
 
 
 def encode(packet: Packet, codec: Codec = _DEFAULT_CODEC) -> Encoded:
@@ -258,11 +273,9 @@ def render(packet: Packet, codec: Codec = _DEFAULT_CODEC) -> Body:
 
     See `encode`; `compose` makes the packet of it, with any ack id.
     """
-    kind, data = packet.type, packet.data
-    if packet.namespace != "/":
-        check_namespace(packet.namespace)
-    if kind in (EVENT, ACK):
-        _check_outgoing(kind, data)
+    check_outgoing(packet)
+    data = packet.data
+    if packet.type in (EVENT, ACK):
         return codec.pack(data)
     return ("" if data is None else codec.dumps(data)), ()
 
@@ -290,7 +303,18 @@ def compose(packet: Packet, body: Body) -> Encoded:
 _HEADS = ("40", "41", "42", "43", "44")
 
 
-def _check_outgoing(kind: int, data: Any) -> None:
+def check_outgoing(packet: Packet) -> None:
+    """Refuse a packet that no peer would take, whatever codec it goes by.
+
+    Raises:
+        TypeError: no array where there must be one, or an event's name that is no name.
+        ValueError: a reserved event name, or a namespace that cannot be written.
+    """
+    kind, data = packet.type, packet.data
+    if packet.namespace != "/":
+        check_namespace(packet.namespace)
+    if kind not in (EVENT, ACK):
+        return
     if not isinstance(data, (list, tuple)):
         raise TypeError("the data of an event or an acknowledgement is a list")
     if kind == EVENT:

@@ -82,9 +82,7 @@ class Client:
         self.on_error: Callable[[BaseException], object] | None = None
         """Gets what user code raises, on its worker, instead of the log: a test raises it."""
         options, loop = server.options, server.engine.loop
-        self._decoder = sio.Decoder(
-            options.max_attachments, options.max_http_buffer_size, server.codec
-        )
+        self._decoder = server.codec.decoder(options.max_attachments, options.max_http_buffer_size)
         self._partial: Partial | None = None
         self._mailbox = Mailbox(loop, server.slow_handler_hook)
         self._left: dict[str, None] | None = None
@@ -184,7 +182,7 @@ class Client:
             return
         space = self.server.space(namespace)
         if space is None:
-            self.connection.send(refusal_packet(namespace, _INVALID))
+            self._say(refusal_packet(namespace, _INVALID))
             self._remember_left(namespace)
             return
         if self._left is not None:
@@ -227,9 +225,12 @@ class Client:
             self.acknowledge(socket, ack_id, {"error": "too many events"})
         return False
 
+    def _say(self, packet: sio.Packet) -> None:
+        self.connection.send(self.server.codec.encode_control(packet))
+
     def acknowledge(self, socket: Socket, ack_id: int, result: Any) -> None:
         """Send the ack for what a handler returned. Any thread; renders in the caller's."""
-        encoded = sio.encode(ack_packet(socket.namespace, ack_id, result), self.server.codec)
+        encoded = self.server.codec.encode(ack_packet(socket.namespace, ack_id, result))
         self.server.engine.loop.run(socket.deliver, encoded)
 
     def watch(
@@ -249,7 +250,7 @@ class Client:
                 self._accept(socket)
             return
         if socket.state == "connected":  # always_connect: it has been told otherwise
-            self.connection.send(sio.encode(sio.Packet(sio.DISCONNECT, socket.namespace)))
+            self._say(sio.Packet(sio.DISCONNECT, socket.namespace))
         self._remember_left(socket.namespace)
         socket.refuse(refusal)
 
@@ -268,9 +269,10 @@ class Client:
     def disconnect(self, socket: Socket) -> None:
         """Make a socket leave for the server; the connection stays."""
         if socket.state == "connecting":  # its own connect handler: that is a refusal
-            self.decide(socket, refusal_packet(socket.namespace, REJECTED))
+            refusal = refusal_packet(socket.namespace, REJECTED)
+            self.decide(socket, self.server.codec.encode_control(refusal))
         elif socket.state == "connected":
-            self.connection.send(sio.encode(sio.Packet(sio.DISCONNECT, socket.namespace)))
+            self._say(sio.Packet(sio.DISCONNECT, socket.namespace))
             self._start_leaving(socket, public_reason("server namespace disconnect"))
 
     def _start_leaving(self, socket: Socket, reason: Reason) -> None:

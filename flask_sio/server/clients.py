@@ -15,7 +15,7 @@ from flask_sio.adapters.memory import MemoryAdapter
 from flask_sio.engine.server import Engine
 from flask_sio.errors import NotConnectedError
 from flask_sio.options import ServerOptions
-from flask_sio.protocol.json_codec import Codec
+from flask_sio.protocol.codec import PacketCodec
 from flask_sio.server.handlers import Handlers
 from flask_sio.server.namespace import LiveNamespace
 from flask_sio.server.socket import Socket
@@ -43,7 +43,7 @@ class Clients:
     """The part of `Server` that is about single clients and rooms."""
 
     options: ServerOptions
-    codec: Codec
+    codec: PacketCodec
     engine: Engine
     handlers: Handlers
     convention: Convention

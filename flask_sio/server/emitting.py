@@ -86,7 +86,7 @@ class Emitting(Clients):
         callback: Callback | None = None,
     ) -> EmitResult:
         """Send an event with these arguments to whom ``options`` name. Any thread."""
-        body = sio.render(sio.Packet(sio.EVENT, namespace, [event, *args]), self.codec)
+        body = self.codec.render(sio.Packet(sio.EVENT, namespace, [event, *args]))
         if callback is None:
             result = self.adapter.emit(namespace, body, options)
         else:
@@ -132,7 +132,7 @@ class Emitting(Clients):
         ignore_queue: bool = False,
     ) -> Any:
         """Like `call`, with the arguments as they are sent."""
-        body = sio.render(sio.Packet(sio.EVENT, namespace, [event, *args]), self.codec)
+        body = self.codec.render(sio.Packet(sio.EVENT, namespace, [event, *args]))
         gathering = self.adapter.ask(
             namespace,
             body,

@@ -21,8 +21,8 @@ from flask_sio.server.jobs import ack_packet
 
 if TYPE_CHECKING:
     from flask_sio.engine.connection import Connection
+    from flask_sio.protocol.codec import PacketCodec, PacketDecoder
     from flask_sio.protocol.encoded import Encoded
-    from flask_sio.protocol.json_codec import Codec
     from flask_sio.runtime.loop import Waiter
 
 __all__ = ["FarEnd", "Received", "raise_errors"]
@@ -44,9 +44,9 @@ class FarEnd:
     connection: Connection
     stream: MemoryStream
 
-    def __init__(self, codec: Codec, auto_ack: bool) -> None:
+    def __init__(self, codec: PacketCodec, auto_ack: bool) -> None:
         self._codec = codec
-        self._decoder: sio.Decoder
+        self._decoder: PacketDecoder
         self.auto_ack = auto_ack
         """Whether what no function answers is acknowledged with nothing."""
         self.eio_sid = ""
@@ -82,7 +82,7 @@ class FarEnd:
 
     def attached(self, connection: Connection, stream: MemoryStream) -> None:
         self.connection, self.stream = connection, stream
-        self._decoder = sio.Decoder(1 << 30, 1 << 62, self._codec)
+        self._decoder = self._codec.decoder(1 << 30, 1 << 62)
         self._calls.clear()
         self.unanswered.clear()
         client = connection.handler
@@ -146,7 +146,8 @@ class FarEnd:
             if self.stream.answering == 1:
                 self.stream.loop.defer(self._answer, self.stream)
         elif ack_id is not None and self.auto_ack:
-            self.stream.loop.soon(self.transmit, sio.encode(ack_packet(namespace, ack_id, None)))
+            answer = self._codec.encode(ack_packet(namespace, ack_id, None))
+            self.stream.loop.soon(self.transmit, answer)
         elif ack_id is not None:
             self.unanswered[namespace, ack_id] = name
 
@@ -159,7 +160,7 @@ class FarEnd:
             result = copy_context().run(self._call, function, args)
             if packet.id is not None:
                 answer = ack_packet(packet.namespace, packet.id, result)
-                stream.loop.run(self.transmit, sio.encode(answer, self._codec))
+                stream.loop.run(self.transmit, self._codec.encode(answer))
         except BaseException as error:  # noqa: BLE001 # the test raises it
             stream.errors.append(error)
             if packet.id is not None:
@@ -185,10 +186,11 @@ class FarEnd:
         self, kind: int, namespace: str, data: Any = None, ack_id: int | None = None
     ) -> Encoded:
         """Render a packet; what is no JSON fails here. Any thread."""
-        return sio.encode(sio.Packet(kind, namespace, data, ack_id), self._codec)
+        return self._codec.encode(sio.Packet(kind, namespace, data, ack_id))
 
     def transmit(self, encoded: Encoded) -> None:
-        self.stream.feed(websocket.TEXT, encoded.text.encode("utf-8", "replace"))
+        if encoded.text:
+            self.stream.feed(websocket.TEXT, encoded.text.encode("utf-8", "replace"))
         for attachment in encoded.attachments:
             self.stream.feed(websocket.BINARY, attachment)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flask_sio.protocol import sio
+
 if TYPE_CHECKING:
     from flask_sio.adapters.rooms import Rooms
+    from flask_sio.protocol.encoded import Encoded
     from flask_sio.protocol.sio import Body
     from flask_sio.runtime.loop import Loop
     from flask_sio.server.server import Server
@@ -36,6 +39,9 @@ class ServerHome:
     def rooms(self, namespace: str) -> Rooms | None:
         space = self._server.spaces.get(namespace)
         return None if space is None else space.rooms
+
+    def compose(self, namespace: str, body: Body) -> Encoded:
+        return self._server.codec.compose(sio.Packet(sio.EVENT, namespace), body)
 
     def server_event(self, namespace: str, body: Body) -> list[Any]:
         return self._server.handle_server_event(namespace, body)

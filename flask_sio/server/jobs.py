@@ -14,7 +14,6 @@ from flask_sio.adapters.answers import Callback
 from flask_sio.errors import ConnectionRefusedError, PayloadError
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
-from flask_sio.protocol.json_codec import Codec
 from flask_sio.server.handlers import INTERNAL_ERROR, Handler
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ class EventJob(_Job):
             if self.ack_id is None:
                 told = {"event": self.name, "errors": error.errors}
                 packet = sio.Packet(sio.EVENT, socket.namespace, [INVALID_PAYLOAD, told])
-                server.engine.loop.run(socket.deliver, sio.encode(packet, server.codec))
+                server.engine.loop.run(socket.deliver, server.codec.encode(packet))
                 return
             result = {"error": INVALID, "errors": error.errors}
         if self.ack_id is not None:
@@ -140,20 +139,22 @@ class ConnectJob(_Job):
     def _run(self) -> None:
         socket, server = self.socket, self.socket.client.server
         # Also what goes out where a worker is killed in between, or a refusal is no JSON.
-        refusal: Encoded | None = refusal_packet(socket.namespace, FAILED)
+        encode = server.codec.encode_control
+        refusal: Encoded | None = encode(refusal_packet(socket.namespace, FAILED))
         try:
             if self.handler is None or socket.state in ("leaving", "gone"):
                 return  # the client left before its turn came
             refusal = self._refusal(self.handler)
         except ConnectionRefusedError as error:
-            refusal = refusal_packet(socket.namespace, error.payload, server.codec)
+            refusal = server.codec.encode(refusal_packet(socket.namespace, error.payload))
         except builtins.ConnectionRefusedError:
-            refusal = refusal_packet(socket.namespace, REFUSED)
+            refusal = encode(refusal_packet(socket.namespace, REFUSED))
         except PayloadError as error:
             told = {"message": INVALID, "data": {"errors": error.errors}}
-            refusal = refusal_packet(socket.namespace, told)
+            refusal = encode(refusal_packet(socket.namespace, told))
         except Exception as error:
-            refusal = refusal_packet(socket.namespace, {"message": server.convention.told(error)})
+            told = {"message": server.convention.told(error)}
+            refusal = encode(refusal_packet(socket.namespace, told))
             raise
         finally:
             server.engine.loop.run(socket.client.decide, socket, refusal)
@@ -162,10 +163,10 @@ class ConnectJob(_Job):
 
     def _refusal(self, first: Handler) -> Encoded | None:
         """Run the handlers until one says no; return what tells the client."""
-        invoke, socket = self.socket.client.server.invoke, self.socket
+        server, socket = self.socket.client.server, self.socket
         for handler in (first, *first.more):
-            if invoke(socket, "connect", handler.fn, self.args, "connect") is False:
-                return refusal_packet(socket.namespace, REJECTED)
+            if server.invoke(socket, "connect", handler.fn, self.args, "connect") is False:
+                return server.codec.encode_control(refusal_packet(socket.namespace, REJECTED))
         return None
 
 
@@ -224,10 +225,9 @@ def answer_value(answer: list[Any]) -> Any:
     return answer[0] if len(answer) == 1 else tuple(answer)
 
 
-def refusal_packet(namespace: str, refusal: dict[str, Any], codec: Codec | None = None) -> Encoded:
+def refusal_packet(namespace: str, refusal: dict[str, Any]) -> sio.Packet:
     """Return the CONNECT_ERROR that tells why a client may not connect."""
-    packet = sio.Packet(sio.CONNECT_ERROR, namespace, refusal)
-    return sio.encode(packet) if codec is None else sio.encode(packet, codec)
+    return sio.Packet(sio.CONNECT_ERROR, namespace, refusal)
 
 
 def ack_packet(namespace: str, ack_id: int, result: Any) -> sio.Packet:

@@ -129,7 +129,7 @@ class BroadcastOperator:
                 ``owed`` the ids of the clients and ``missing`` of the servers that owe some.
         """
         server, namespace = self._server, self._namespace
-        body = sio.render(sio.Packet(sio.EVENT, namespace, [event, *args]), server.codec)
+        body = server.codec.render(sio.Packet(sio.EVENT, namespace, [event, *args]))
         gathering = server.adapter.ask(namespace, body, self._options)
         in_time = gathering.wait(self._timeout)
         answers = {own_id: answer_value(each) for own_id, each in gathering.answers.items()}
@@ -243,7 +243,7 @@ class ServerNamespace(BroadcastOperator):
 
     def _render(self, event: str, args: tuple[Any, ...]) -> sio.Body:
         packet = sio.Packet(sio.EVENT, self._namespace, [event, *args])
-        return sio.render(packet, self._server.codec)
+        return sio.render(packet, self._server.json)
 
     def timeout(self, seconds: float | None) -> Self:
         return type(self)(self._server, self._namespace, self._options, seconds)

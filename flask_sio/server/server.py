@@ -21,7 +21,7 @@ from flask_sio.engine.endpoint import Endpoint
 from flask_sio.engine.server import Engine
 from flask_sio.options import ServerOptions
 from flask_sio.protocol import sio
-from flask_sio.protocol.json_codec import JsonCodec, ModuleCodec
+from flask_sio.protocol.codec import json_of, make_codec
 from flask_sio.runtime.loop import Task, is_patched
 from flask_sio.server import reasons
 from flask_sio.server.class_namespace import Namespace
@@ -63,7 +63,9 @@ class Server(Registering, Emitting):
         self.options = ServerOptions.build(options, self.convention.options)
         self.handlers = Handlers(self.convention, bool(self.options.async_handlers))
         self.invoke = self.convention.invoke
-        self.codec = JsonCodec() if self.options.json is None else ModuleCodec(self.options.json)
+        self.json = json_of(self.options.json)
+        """What other servers are told in, whatever clients speak."""
+        self.codec = make_codec(self.options.serializer, self.json)
         self.engine = Engine(self.options, self._accept)
         self.engine.hooks.surround = self.convention.surround
         self._endpoint = Endpoint(self.engine)
@@ -207,7 +209,7 @@ class Server(Registering, Emitting):
 
     def handle_server_event(self, namespace: str, body: sio.Body) -> list[Any]:
         """Run what was registered for another server's event; return its answer, if any."""
-        event, *args = sio.restore(body, self.codec)
+        event, *args = sio.restore(body, self.json)
         fn = self._server_events.get((namespace, event))
         return [] if fn is None else [self.convention.invoke_bare(fn, tuple(args))]
 

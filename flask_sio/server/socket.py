@@ -227,7 +227,7 @@ class Socket:
         acks = self._acks  # what follows may end the connection
         number = acks.ask(whom)
         packet = sio.Packet(sio.EVENT, self.namespace, id=number)
-        if self.deliver(sio.compose(packet, body)):
+        if self.deliver(self.client.server.codec.compose(packet, body)):
             return number
         acks.take(number)
         return 0
@@ -267,7 +267,8 @@ class Socket:
         """Tell the client that it is connected, then what was emitted to it meanwhile."""
         self.state = "connected"
         send = self.client.connection.send
-        send(sio.encode(sio.Packet(sio.CONNECT, self.space.name, {"sid": self.id})))
+        packet = sio.Packet(sio.CONNECT, self.space.name, {"sid": self.id})
+        send(self.client.server.codec.encode_control(packet))
         pending, self._pending = self._pending, None
         for encoded in pending or ():
             send(encoded)

@@ -71,6 +71,29 @@ class Listing(list):  # type: ignore[type-arg]
     pass
 
 
+class Scalar:
+    """A scalar as numpy has them: no number itself, and ``item()`` gives one."""
+
+    shape: tuple[int, ...] = ()
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def item(self) -> Any:
+        return self.value
+
+
+class LongDouble(Scalar):
+    """The one whose ``item()`` is of its own type."""
+
+    def item(self) -> Any:
+        return self
+
+
+class Array(Scalar):
+    shape = (1,)
+
+
 class Renaming(dict):  # type: ignore[type-arg]
     """A dict whose ``items`` are not what is stored, as werkzeug's MultiDict."""
 
@@ -216,6 +239,12 @@ def test_interpreters_without_a_limit_get_one() -> None:
             '"12345678-1234-5678-1234-567812345678"',
         ),
         (Decimal("1.10"), '"1.10"'),
+        (datetime.time(1, 2, tzinfo=datetime.timezone.utc), '"01:02:00+00:00"'),
+        (Decimal("NaN"), '"NaN"'),
+        ([Scalar(3), Scalar(0.5), Scalar(True)], "[3,0.5,true]"),
+        ([Scalar(NAN), Scalar(datetime.date(2024, 2, 29))], '[null,"2024-02-29"]'),
+        ([0, -0, -1], "[0,0,-1]"),
+        ([2**53 + 1, -(2**63), 2**63], f"[{2**53 + 1},{-(2**63)},{2**63}]"),
     ],
 )
 def test_values_are_written_alike(codec: JsonCodec, value: Any, text: str) -> None:
@@ -243,6 +272,9 @@ def test_line_separators_survive_inside_text(codec: JsonCodec) -> None:
         [object],
         Point,
         1j,
+        LongDouble(1),
+        Array(1),
+        Scalar(1j),
         datetime.timedelta(1),
         {(1, 2): 3},
         {b"a": 1},
@@ -454,9 +486,10 @@ _LEAVES = st.one_of(
     st.uuids(),
     st.decimals(),
     st.sampled_from([Colour.RED, Level.HIGH, Name.ADA]),
+    st.one_of(st.integers(), st.floats(), st.booleans(), st.datetimes()).map(Scalar),
 )
 _KEYS = st.one_of(_TEXTS, st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False))
-_VALUES = st.recursive(
+VALUES = st.recursive(
     st.one_of(_LEAVES, st.binary(max_size=3)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
@@ -483,7 +516,7 @@ def outcome(codec: Codec, value: Any) -> Any:
 
 
 @pytest.mark.skipif(not HAS_ORJSON, reason="orjson is not installed")
-@given(_VALUES)
+@given(VALUES)
 def test_the_outcome_does_not_depend_on_the_library(value: Any) -> None:
     """A peer reads the same whichever library is installed, or the caller gets TypeError."""
     assert outcome(JsonCodec(use_orjson=True), value) == outcome(JsonCodec(use_orjson=False), value)
@@ -498,6 +531,15 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
+
+
+@pytest.mark.skipif(not HAS_ORJSON, reason="orjson is not installed")
+@given(st.integers(1, 700), st.sampled_from([1, "\ud800", NAN, 2**64, b"x", Scalar(1), Point(1)]))
+def test_nor_does_it_depend_on_the_depth(depth: int, bottom: Any) -> None:
+    """orjson's own limit shows nowhere."""
+    for wrap in (nested(depth, bottom), {"k": nested(depth, bottom)}):
+        fast, slow = (outcome(JsonCodec(use_orjson=each), wrap) for each in (True, False))
+        assert fast == slow
 
 
 @given(_JSON, st.booleans())
