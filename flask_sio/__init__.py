@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flask_sio.adapters.adapter import EmitResult
 from flask_sio.adapters.queue import MessageQueue
 from flask_sio.errors import (
     BadNamespaceError,
@@ -24,10 +25,11 @@ from flask_sio.errors import (
 from flask_sio.mounts.wsgi import WSGIApp
 from flask_sio.server.around import EventRun
 from flask_sio.server.class_namespace import Namespace
+from flask_sio.server.operators import BroadcastOperator, RemoteSocket, ServerNamespace
 from flask_sio.server.server import Server
 
 if TYPE_CHECKING:
-    from flask_sio.extension.context import request
+    from flask_sio.extension.context import current_socket, request
     from flask_sio.extension.functions import (
         call,
         close_room,
@@ -44,16 +46,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BadNamespaceError",
+    "BroadcastOperator",
     "ConfigError",
     "ConnectionRefusedError",
     "DisconnectedError",
+    "EmitResult",
     "EventRun",
     "MessageQueue",
     "Namespace",
     "NotConnectedError",
     "PayloadError",
     "ProtocolError",
+    "RemoteSocket",
     "Server",
+    "ServerNamespace",
     "SocketBlueprint",
     "SocketIO",
     "SocketIOError",
@@ -62,6 +68,7 @@ __all__ = [
     "WSGIApp",
     "call",
     "close_room",
+    "current_socket",
     "disconnect",
     "emit",
     "join_room",
@@ -81,6 +88,7 @@ _FLASK_NAMES = {
     "emit": "extension.functions",
     "join_room": "extension.functions",
     "leave_room": "extension.functions",
+    "current_socket": "extension.context",
     "request": "extension.context",
     "rooms": "extension.functions",
     "send": "extension.functions",

@@ -237,6 +237,25 @@ def test_calls(load: Load) -> None:
         assert program.app.test_client().get(f"/battery/{one.sid()}").json == {"percent": 55}
 
 
+def test_broadcasting(load: Load) -> None:
+    """broadcasting.py moves, votes and empties a room."""
+    module = load("broadcasting")
+    a, b = (module.socketio.test_client(module.app) for _ in range(2))
+    for client, answer in ((a, True), (b, False)):
+        client.emit("join", "room")
+        client.on("question", lambda _text, answer=answer: answer)
+    assert a.get_received()[0] == {"name": "joined", "args": [b.sid()], "namespace": "/"}
+    a.emit("move", 1, 2)
+    assert b.get_received()[0]["args"] == [a.sid(), 1, 2]
+    assert a.emit("vote", "room", callback=True) == [1, 2]
+    module.positions["room"] = 1
+    assert a.emit("empty", "room", callback=True) is None  # it has left itself
+    assert not a.is_connected()
+    assert not b.is_connected()
+    b.close()
+    assert module.positions == {}
+
+
 def test_errors(load: Load, caplog: pytest.LogCaptureFixture) -> None:
     """errors.py: each namespace's handler, the default one, and a connect that fails."""
     program = load("errors")

@@ -31,6 +31,7 @@ from flask.signals import (
     request_tearing_down,
 )
 from werkzeug.exceptions import HTTPException
+from werkzeug.local import LocalProxy
 from werkzeug.routing import MapAdapter
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ __all__ = [
     "active_app",
     "current_event",
     "current_extension",
+    "current_socket",
     "event_request_type",
     "read_request",
 ]
@@ -220,10 +222,24 @@ request = cast(EventRequest, flask.request)
 """``flask.request``, typed for handlers."""
 
 
+def _current_socket() -> Socket:
+    context = current_event()
+    if context is None:
+        raise RuntimeError(
+            "current_socket is the client whose event is being handled, and no event is: "
+            "socketio.of(namespace).sockets has all of them"
+        )
+    return context.socket
+
+
 def current_event() -> EventContext | None:
     """Return the context of the event that is being handled, None outside of one."""
     context = _cv_request.get(None)
     return context if isinstance(context, EventContext) else None
+
+
+current_socket: Socket = LocalProxy(_current_socket)  # type: ignore[assignment] # stands for it
+"""The socket whose event is being handled, as `flask_sio.server.socket.Socket`."""
 
 
 def current_extension() -> Any:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flask_sio.adapters.rooms import RoomEvent
 from flask_sio.engine.hooks import ConnectionFailure, HeadersHook
 from flask_sio.extension.callables import as_sync
 from flask_sio.extension.mounting import Mounted
 from flask_sio.server.around import EventHook
+from flask_sio.server.room_events import check_room_event
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -84,3 +86,30 @@ class Recorder(Mounted):
         called = as_sync(fn)
         self._record(Record(fn, lambda server: server.on_headers(called)))
         return fn
+
+    # -- rooms, and other servers --------------------------------------------------------
+
+    def on_room_event(self, event: RoomEvent) -> Callable[[F], F]:
+        """Call the decorated function for what happens to rooms; see `Server.on_room_event`.
+
+        In an application context, without a client.
+        """
+        check_room_event(event)
+
+        def register(fn: F) -> F:
+            self._record(Record(fn, lambda server: server.on_room_event(event, fn)))
+            return fn
+
+        return register
+
+    def on_server_event(self, event: str, namespace: str | None = None) -> Callable[[F], F]:
+        """Call the decorated function for events of other servers; see `Server.on_server_event`.
+
+        In an application context, without a client.
+        """
+
+        def register(fn: F) -> F:
+            self._record(Record(fn, lambda server: server.on_server_event(event, fn, namespace)))
+            return fn
+
+        return register

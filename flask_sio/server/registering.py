@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+from flask_sio.adapters.rooms import RoomEvent
 from flask_sio.engine.hooks import ConnectionFailure, HeadersHook
 from flask_sio.engine.server import Engine
 from flask_sio.server.around import Around, EventHook
 from flask_sio.server.handlers import Convention, Handlers
+from flask_sio.server.room_events import RoomEvents, check_room_event
 
 __all__ = ["Registering"]
 
@@ -26,6 +28,8 @@ class Registering:
     engine: Engine
     convention: Convention
     handlers: Handlers
+    room_events: RoomEvents
+    server_events: dict[tuple[str, str], Callable[..., Any]]
     invoke: Callable[..., Any]
     """Runs user code: the convention's, or with hooks what is put around it."""
 
@@ -125,3 +129,38 @@ class Registering:
         hooks = self.engine.hooks
         hooks.headers = (*hooks.headers, fn)
         return fn
+
+    # -- rooms, and other servers --------------------------------------------------------
+
+    def on_room_event(self, event: RoomEvent, handler: Any = None) -> Any:
+        """Register a function for what happens to rooms of this server; also as a decorator.
+
+        ``"create"`` and ``"delete"``: ``fn(namespace, room)``, with the first client in it and
+        the last one out. ``"join"`` and ``"leave"``: ``fn(namespace, room, sid)``. A client's
+        own room is not told of. Called in order, one at a time, on a worker.
+
+        Raises:
+            ValueError: another name.
+        """
+
+        check_room_event(event)
+
+        def register(fn: F) -> F:
+            self.room_events.add(event, fn)
+            return fn
+
+        return register if handler is None else register(handler)
+
+    def on_server_event(self, event: str, handler: Any = None, namespace: str | None = None) -> Any:
+        """Register a function for events that other servers send; also as a decorator.
+
+        `ServerNamespace.server_side_emit` sends them. What it returns is its answer to a
+        `ServerNamespace.server_side_call`. It replaces an earlier one, and runs without any
+        client, on a worker.
+        """
+
+        def register(fn: F) -> F:
+            self.server_events[namespace or "/", event] = fn
+            return fn
+
+        return register if handler is None else register(handler)

@@ -12,7 +12,7 @@ from flask_sio.adapters.rooms import Room, RoomEvent
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
 
-__all__ = ["RoomEvents"]
+__all__ = ["RoomEvents", "check_room_event"]
 
 logger = logging.getLogger("flask_sio.server")
 
@@ -29,13 +29,7 @@ class RoomEvents:
         self._is_running = False
 
     def add(self, event: RoomEvent, fn: Callable[..., object]) -> None:
-        """Register a listener. Any thread.
-
-        Raises:
-            ValueError: no such event.
-        """
-        if event not in _EVENTS:
-            raise ValueError(f"no room event {event!r}: there are {', '.join(_EVENTS)}")
+        """Register a listener. Any thread."""
         self._listeners.setdefault(event, []).append(fn)
         for name, space in list(self._server.spaces.items()):
             space.rooms.on_change = self.watcher(name)
@@ -76,3 +70,13 @@ class RoomEvents:
                 convention.invoke_bare(fn, args)
             except Exception:
                 logger.exception("what listens to rooms failed")
+
+
+def check_room_event(event: RoomEvent) -> None:
+    """Refuse a name that is no room event.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if event not in _EVENTS:
+        raise ValueError(f"no room event {event!r}: there are {', '.join(_EVENTS)}")

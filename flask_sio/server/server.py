@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from flask_sio.adapters.adapter import Adapter
 from flask_sio.adapters.cluster import ClusterAdapter
 from flask_sio.adapters.memory import MemoryAdapter
-from flask_sio.adapters.rooms import RoomEvent
 from flask_sio.engine.connection import Connection
 from flask_sio.engine.endpoint import Endpoint
 from flask_sio.engine.server import Engine
@@ -73,8 +72,8 @@ class Server(Registering, Emitting):
         """`on_slow_handler`, bound once for all mailboxes."""
         self._spaces: dict[str, LiveNamespace] = {}
         self.lobby = Lobby(self.options.max_unconnected or lobby_size(self.engine.max_connections))
-        self._server_events: dict[tuple[str, str], Function] = {}
-        self._room_events = RoomEvents(self)
+        self.server_events: dict[tuple[str, str], Function] = {}
+        self.room_events = RoomEvents(self)
         self.users = Users(self)
         self.engine.on_fork = self._forget_clients
         self.engine.has_clients = self._has_clients
@@ -193,42 +192,11 @@ class Server(Registering, Emitting):
         sio.check_namespace(name)
         return ServerNamespace(self, name)
 
-    def on_server_event(self, event: str, handler: Any = None, namespace: str | None = None) -> Any:
-        """Register a function for events that other servers send; also as a decorator.
-
-        `ServerNamespace.server_side_emit` sends them. What it returns is its answer to a
-        `ServerNamespace.server_side_call`. It replaces an earlier one, and runs without any
-        client, on a worker.
-        """
-
-        def register(fn: F) -> F:
-            self._server_events[namespace or "/", event] = fn
-            return fn
-
-        return register if handler is None else register(handler)
-
     def handle_server_event(self, namespace: str, body: sio.Body) -> list[Any]:
         """Run what was registered for another server's event; return its answer, if any."""
         event, *args = sio.restore(body, self.json)
-        fn = self._server_events.get((namespace, event))
+        fn = self.server_events.get((namespace, event))
         return [] if fn is None else [self.convention.invoke_bare(fn, tuple(args))]
-
-    def on_room_event(self, event: RoomEvent, handler: Any = None) -> Any:
-        """Register a function for what happens to rooms of this server; also as a decorator.
-
-        ``"create"`` and ``"delete"``: ``fn(namespace, room)``, with the first client in it and
-        the last one out. ``"join"`` and ``"leave"``: ``fn(namespace, room, sid)``. A client's
-        own room is not told of. Called in order, one at a time, on a worker.
-
-        Raises:
-            ValueError: another name.
-        """
-
-        def register(fn: F) -> F:
-            self._room_events.add(event, fn)
-            return fn
-
-        return register if handler is None else register(handler)
 
     # -- for the layers below and beside -----------------------------------------------
 
@@ -262,7 +230,7 @@ class Server(Registering, Emitting):
         space = self._spaces.get(name)
         if space is None and self._serves(name):
             space = self._spaces[name] = LiveNamespace(name)
-            space.rooms.on_change = self._room_events.watcher(name)
+            space.rooms.on_change = self.room_events.watcher(name)
         return space
 
     def drop_if_empty(self, space: LiveNamespace) -> None:
