@@ -1,4 +1,4 @@
-# make run | test | check | docs. Needs Python 3.10+ with venv; npm and a chromium are optional.
+# make run | test | check | docs | bench. Needs Python 3.10+ with venv; npm and a chromium are optional.
 #
 #   make test PYTHON=python3.12 VENV=.venv312      another interpreter, beside the first
 #   make test ARGS="tests/protocol -x"             arguments for pytest
@@ -13,7 +13,7 @@ NPM := $(shell command -v npm 2>/dev/null)
 # What mypy reads beside the package, as far as it exists.
 TYPED := $(wildcard tests/typing)
 
-.PHONY: help run test check lint docs client
+.PHONY: help run test check lint docs bench bench-quick bench-micro bench-growth client
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make test    run the tests"
 	@echo "make check   formatting, lint, types, tests"
 	@echo "make docs    build docs/_build/html; warnings are errors"
+	@echo "make bench   measure this server and its peers; needs gcc, pip, npm (also bench-quick,"
+	@echo "             bench-micro, bench-growth)"
 
 run: $(VENV)/.run client
 	$(PY) -m example_app
@@ -39,6 +41,19 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.docs
 	$(PY) -m sphinx -W --keep-going --quiet -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+# Each peer is installed by the command, under benchmarks/.
+bench: $(VENV)/.run
+	$(PY) -m benchmarks $(ARGS)
+
+bench-quick: $(VENV)/.run
+	$(PY) -m benchmarks --quick $(ARGS)
+
+bench-micro: $(VENV)/.run
+	$(PY) -m benchmarks.micro $(ARGS)
+
+bench-growth: $(VENV)/.run
+	$(PY) -m benchmarks.growth $(ARGS)
 
 # One stamp per set of extras, renewed when setup.cfg changes. pip comes last in the making of
 # a venv, so one that could not be finished is tried again.

@@ -1,0 +1,1 @@
+"""The programs that are measured: the same handlers for each peer."""
