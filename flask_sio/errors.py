@@ -9,6 +9,7 @@
     │   ├── FrameError           a WebSocket violation; carries the close ``code``
     │   └── HandshakeError       a WebSocket upgrade that cannot be answered by 101
     ├── ConnectionRefusedError   raised by a connect handler to refuse a client
+    ├── EventRefusedError        raised by event middleware, or a handler, to refuse an event
     ├── PayloadError             what a client sent is not what its handler takes
     ├── TimeoutError             no answer to a ``call()`` in time (a builtin TimeoutError too)
     ├── DisconnectedError        the client left before it answered
@@ -28,6 +29,7 @@ __all__ = [
     "ConfigError",
     "ConnectionRefusedError",
     "DisconnectedError",
+    "EventRefusedError",
     "FrameError",
     "HandshakeError",
     "NotConnectedError",
@@ -102,6 +104,26 @@ class ConnectionRefusedError(SocketIOError):
             if rest:  # a whole payload, or data by itself
                 data.insert(0, rest["data"] if rest.keys() == {"data"} else rest)
         refusal: dict[str, Any] = {"message": str(first)}
+        if data:
+            refusal["data"] = data[0] if len(data) == 1 else data
+        return refusal
+
+
+class EventRefusedError(SocketIOError):
+    """Raise in event middleware, or in a handler, to refuse the event.
+
+    ``EventRefusedError("slow down", {"wait": 3})`` is told to a client that has asked for an
+    acknowledgement: ``{"error": "slow down", "data": {"wait": 3}}``. It is no failure: nothing
+    is logged, and no error handler sees it.
+    """
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The ack: ``{"error": str}``, with ``"data"`` where given."""
+        if not self.args:
+            return {"error": "Event refused"}
+        first, *data = self.args
+        refusal: dict[str, Any] = {"error": str(first)}
         if data:
             refusal["data"] = data[0] if len(data) == 1 else data
         return refusal

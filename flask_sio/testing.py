@@ -39,7 +39,7 @@ from flask_sio.engine.environ import slim
 from flask_sio.engine.memory import MemoryStream, connect
 from flask_sio.errors import TimeoutError
 from flask_sio.protocol import sio
-from flask_sio.server.far_end import FarEnd, Received, raise_errors
+from flask_sio.server.far_end import Busy, FarEnd, Received, raise_errors
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -298,8 +298,8 @@ class TestClient:
             loop.run(far.stream.when_closed, lambda _stream: ended.set())
             ended.wait(self.timeout)
 
-    def _begin(self, feed: Callable[[], None]) -> list[MemoryStream]:
-        """Run ``feed``; return this client's stream, and those of others that it may stir."""
+    def _begin(self, feed: Callable[[], None]) -> list[Busy]:
+        """Run ``feed``; return what to wait for: this client, and others that it may stir."""
         own = self._far.stream
         others = [
             stream
@@ -307,7 +307,8 @@ class TestClient:
             if isinstance(stream, MemoryStream) and stream is not own and not stream.busy()
         ]
         feed()
-        return [own, *others]
+        outgoing = self.server.outgoing
+        return [own, *others] if outgoing is None else [own, *others, outgoing]
 
     # -- the request -------------------------------------------------------------------
 

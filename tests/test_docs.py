@@ -470,6 +470,21 @@ def test_requests(load: Load, caplog: pytest.LogCaptureFixture) -> None:
     program.socketio.shutdown()
 
 
+def test_middleware(load: Load) -> None:
+    """middleware.py refuses strangers and long shouts, and counts what passes."""
+    program = load("middleware")
+    assert client_of(program).refused == {"message": "unknown token", "data": {"retry": False}}
+    with client_of(program, auth={"token": "secret-1"}) as client:
+        assert client.emit("shout", " hi ", callback=True) == "done"
+        assert client.emit("shout", "x" * 101, callback=True) == {
+            "error": "too long",
+            "data": {"max": 100},
+        }
+        received = [(each["name"], each["args"]) for each in client.get_received()]
+        assert received == [("welcome", ["ann"]), ("shouted", ["hi"])]
+    assert program.counts == {"in / shout": 2, "out welcome": 1, "out shouted": 1}
+
+
 def test_database(load: Load) -> None:
     """database.py writes and reads, in different handlers."""
     program = load("database")

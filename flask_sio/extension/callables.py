@@ -16,10 +16,20 @@ from flask_sio.server.handlers import Kind
 from flask_sio.server.plain import PlainConvention
 
 if TYPE_CHECKING:
+    from flask_sio.extension.context import EventContext
     from flask_sio.extension.hooks import Hooks
     from flask_sio.server.class_namespace import Namespace
 
-__all__ = ["PLAIN", "Async", "Bound", "SidFirst", "as_sync", "is_of_the_call"]
+__all__ = [
+    "PLAIN",
+    "Async",
+    "Bound",
+    "EmitterCallback",
+    "SidFirst",
+    "as_sync",
+    "is_of_the_call",
+    "trigger",
+]
 
 Function = Callable[..., Any]
 
@@ -114,3 +124,28 @@ def is_of_the_call(error: TypeError, handler: Any, args: tuple[Any, ...]) -> boo
     while isinstance(handler, (Bound, Async)):
         handler = handler.fn
     return fitting(handler, len(args), len(args)) is None
+
+
+class EmitterCallback:
+    """A callback that runs in the context of the client whose handler emitted."""
+
+    __slots__ = ("_convention", "function", "socket")
+
+    def __init__(self, emitter: EventContext, function: Function) -> None:
+        self._convention = emitter.convention
+        self.socket = emitter.socket
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        """Run it for an answer from another server, of whose client this one knows nothing."""
+        invoke, context = self._convention.invoke, self.socket.client.context.copy()
+        return context.run(invoke, self.socket, None, self.function, args, "ack")
+
+
+def trigger(namespace: Namespace, event: str, *args: Any) -> Any:
+    """Call a class's own `trigger_event` with the socket's id first."""
+    context = current_event()
+    assert context is not None
+    if event == "connect":
+        args = (context.socket.environ, *args)
+    return as_sync(namespace.trigger_event)(event, context.socket.id, *args)

@@ -12,8 +12,16 @@ from flask import Flask, Request
 from flask.signals import got_request_exception
 
 from flask_sio.adapters.rooms import UserRoom
-from flask_sio.errors import ConnectionRefusedError, PayloadError
-from flask_sio.extension.callables import PLAIN, Bound, SidFirst, as_sync, is_of_the_call
+from flask_sio.errors import ConnectionRefusedError, EventRefusedError, PayloadError
+from flask_sio.extension.callables import (
+    PLAIN,
+    Bound,
+    EmitterCallback,
+    SidFirst,
+    as_sync,
+    is_of_the_call,
+    trigger,
+)
 from flask_sio.extension.context import (
     AnswerContext,
     EventContext,
@@ -22,6 +30,7 @@ from flask_sio.extension.context import (
     read_request,
 )
 from flask_sio.extension.hooks import Hooks, HookTable
+from flask_sio.extension.identity import identifying
 from flask_sio.extension.sessions import SESSION_KEY, Sessions
 from flask_sio.server.around import note_handled
 from flask_sio.server.calling import cut, name_of
@@ -34,6 +43,7 @@ from flask_sio.server.handlers import (
     Registered,
     kind_of,
 )
+from flask_sio.server.middleware import Called
 from flask_sio.server.payloads import typed
 from flask_sio.server.plain import Methods
 from flask_sio.signals import (
@@ -124,9 +134,23 @@ class FlaskConvention:
             return None if fn is None else SidFirst(fn, kind)
         if namespace.handles_by_trigger:
             namespace._adapt = Methods(_adapt_method)
-            return Bound(partial(_trigger, namespace, event), instance=namespace)
+            return Bound(partial(trigger, namespace, event), instance=namespace)
         method = namespace.method_of(event)
         return None if method is None else Bound(self.adapt(kind, method), instance=namespace)
+
+    @staticmethod
+    def guarded(socket: Socket, middleware: Sequence[Called], handler: Function) -> Function:
+        """Return a connect handler that runs the middleware first, in the same context."""
+
+        def connect(auth: Any) -> Any:
+            for each in middleware:
+                if each(socket, "connect", (auth,)) is False:
+                    return False
+            return handler(auth)
+
+        if isinstance(handler, Bound):
+            return Bound(connect, handler.hooks, handler.instance)
+        return connect
 
     def watches(self, kind: Registered) -> bool:
         """Whether a connect or disconnect matters where no handler is registered for it."""
@@ -190,11 +214,13 @@ class FlaskConvention:
         else:
             context = EventContext(self, socket, event, args)
             if kind == "connect":
-                handler = self._identifying(context, handler)
+                handler = identifying(self, context, handler)
         context.open()
         try:
             if surround:
                 result = self._surrounded(context, handler)
+            elif kind == "hook":
+                result = handler(*args)
             else:
                 try:
                     result = handler(*args)
@@ -279,31 +305,6 @@ class FlaskConvention:
         details.update(sid=socket.id, namespace=socket.namespace)
         signal.send(self.app, _async_wrapper=self.app.ensure_sync, **details)
 
-    # -- users -------------------------------------------------------------------------
-
-    def _identifying(self, context: EventContext, handler: Function) -> Function:
-        """Return a connect handler that also says whose the client is, unless it refuses."""
-
-        def connect(auth: Any) -> Any:
-            result = handler(auth)
-            if result is not False:
-                identify = self.extension.identifier or self._flask_login_user
-                user = identify(auth)
-                if user is not None:
-                    self.server.users.claim(context.socket, user)
-            return result
-
-        if isinstance(handler, Bound):
-            return Bound(connect, handler.hooks, handler.instance)
-        return connect
-
-    def _flask_login_user(self, auth: Any) -> Any:
-        if not hasattr(self.app, "login_manager"):
-            return None
-        from flask_login import current_user
-
-        return current_user if current_user.is_authenticated else None
-
     # -- exceptions --------------------------------------------------------------------
 
     def _handle(
@@ -316,7 +317,7 @@ class FlaskConvention:
         """
         bound = handler if isinstance(handler, Bound) else None
         found = None
-        if not isinstance(error, ConnectionRefusedError):
+        if not isinstance(error, (ConnectionRefusedError, EventRefusedError)):
             own = None if bound is None else bound.hooks
             found = self._hooks.error_handler(error, context.socket.namespace, own)
         method = None if bound is None else getattr(bound.instance, "error", None)
@@ -340,7 +341,7 @@ class FlaskConvention:
     def _report_within(self, context: EventContext, error: BaseException, handler: Any) -> None:
         """Log an exception while its context is still there, as Flask does."""
         socket = context.socket
-        is_told = isinstance(error, PayloadError)  # to the client, whose fault it is
+        is_told = isinstance(error, (EventRefusedError, PayloadError))  # to its client
         if is_told or not isinstance(error, Exception) or socket.client.on_error is not None:
             return
         if got_request_exception.receivers:
@@ -405,37 +406,12 @@ class FlaskConvention:
                 context.pop()
 
 
-class EmitterCallback:
-    """A callback that runs in the context of the client whose handler emitted."""
-
-    __slots__ = ("_convention", "function", "socket")
-
-    def __init__(self, emitter: EventContext, function: Function) -> None:
-        self._convention = emitter.convention
-        self.socket = emitter.socket
-        self.function = function
-
-    def __call__(self, *args: Any) -> Any:
-        """Run it for an answer from another server, of whose client this one knows nothing."""
-        invoke, context = self._convention.invoke, self.socket.client.context.copy()
-        return context.run(invoke, self.socket, None, self.function, args, "ack")
-
-
-def _is_user(room: Any) -> bool:
-    return isinstance(room, UserRoom)
-
-
-def _trigger(namespace: Namespace, event: str, *args: Any) -> Any:
-    """Call a class's own `trigger_event` with the socket's id first."""
-    context = current_event()
-    assert context is not None
-    if event == "connect":
-        args = (context.socket.environ, *args)
-    return as_sync(namespace.trigger_event)(event, context.socket.id, *args)
-
-
 def _adapt_method(event: str, method: Function) -> Function:
     """Return a method as `Namespace.trigger_event` calls it: without the id and the environ."""
     adapted = FlaskConvention.adapt(kind_of(event), method)
     skipped = 2 if event == "connect" else 1
     return lambda *args: adapted(*args[skipped:])
+
+
+def _is_user(room: Any) -> bool:
+    return isinstance(room, UserRoom)

@@ -13,6 +13,7 @@ from flask_sio.errors import ConnectionRefusedError
 from flask_sio.extension.callables import Bound, as_sync
 from flask_sio.extension.convention import FlaskConvention
 from flask_sio.extension.hooks import Hooks, When
+from flask_sio.extension.watching import FlaskHook, FlaskWatching
 from flask_sio.server.calling import fitting
 from flask_sio.server.handlers import ANY, check_event, kind_of
 
@@ -59,7 +60,7 @@ class Registration:
         return self.event == event and (handler is None or self.handler == handler)
 
 
-class Registrar:
+class Registrar(FlaskWatching):
     """What the extension and its blueprints register alike."""
 
     # -- what differs ------------------------------------------------------------------
@@ -256,6 +257,7 @@ class SocketBlueprint(Registrar):
     """
 
     def __init__(self, name: str, namespace: str | None = None) -> None:
+        super().__init__()
         self.name = name
         self.namespace = namespace
         """Where its handlers are for; a handler, or its registration, may name another."""
@@ -281,6 +283,17 @@ class SocketBlueprint(Registrar):
                 self.handlers.remove(each)
                 for extension in list(self._users):
                     extension.blueprint_shrank(self, each)
+
+    def _default_namespace(self, namespace: Any) -> Any:
+        return namespace or self.namespace
+
+    def _enter_hook(self, hook: FlaskHook) -> None:
+        for extension in list(self._users):
+            extension.blueprint_watches(self, hook)
+
+    def _leave_hook(self, hook: FlaskHook) -> None:
+        for extension in list(self._users):
+            extension.blueprint_watches(self, hook, no_more=True)
 
     def _hooks_of(self, namespace: str | None) -> Hooks:
         if namespace is not None:

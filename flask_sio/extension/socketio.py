@@ -17,6 +17,7 @@ from flask_sio.extension.hooks import Hooks, HookTable
 from flask_sio.extension.recording import Recorder
 from flask_sio.extension.registration import Registrar, Registration, SocketBlueprint
 from flask_sio.extension.running import Runner
+from flask_sio.extension.watching import FlaskHook
 from flask_sio.options import from_config
 from flask_sio.runtime.loop import Task
 from flask_sio.server import reasons
@@ -104,9 +105,13 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
             record.enter(server)
         for registration in self.handlers:
             registration.enter(server)
+        for hook in self.watchers:
+            hook.enter(server)
         for blueprint, namespace in self.blueprints:
             for registration in blueprint.handlers:
                 registration.enter(server, namespace, blueprint.hooks)
+            for hook in blueprint.watchers:
+                hook.enter(server, namespace)
         for instance in self.namespace_handlers:
             server.register_namespace(instance)
 
@@ -126,6 +131,17 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
                 self.handlers.remove(each)
                 for server in self._servers():
                     each.leave(server)
+
+    def _default_namespace(self, namespace: Any) -> Any:
+        return namespace or "/"
+
+    def _enter_hook(self, hook: FlaskHook) -> None:
+        for server in self._servers():
+            hook.enter(server)
+
+    def _leave_hook(self, hook: FlaskHook) -> None:
+        for server in self._servers():
+            hook.leave(server)
 
     def _hooks_of(self, namespace: str | None) -> Hooks:
         return self.hooks.of(namespace)
@@ -155,12 +171,22 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         for server in self._servers():
             for registration in blueprint.handlers:
                 registration.enter(server, where, blueprint.hooks)
+            for hook in blueprint.watchers:
+                hook.enter(server, where)
 
     def blueprint_grew(self, blueprint: SocketBlueprint, registration: Registration) -> None:
         """Take a handler of a blueprint that is registered already."""
         for other, namespace in self.blueprints:
             for server in self._servers() if other is blueprint else ():
                 registration.enter(server, namespace, blueprint.hooks)
+
+    def blueprint_watches(
+        self, blueprint: SocketBlueprint, hook: FlaskHook, no_more: bool = False
+    ) -> None:
+        """Take middleware or a listener of a registered blueprint, or forget it."""
+        for other, namespace in self.blueprints:
+            for server in self._servers() if other is blueprint else ():
+                (hook.leave if no_more else hook.enter)(server, namespace)
 
     def blueprint_shrank(self, blueprint: SocketBlueprint, registration: Registration) -> None:
         """Forget a handler that a registered blueprint has forgotten."""

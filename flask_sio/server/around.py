@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from flask_sio.errors import ConnectionRefusedError, PayloadError
+from flask_sio.errors import ConnectionRefusedError, EventRefusedError, PayloadError
 from flask_sio.server.handlers import IGNORED, Function, Kind
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class EventRun:
         self.name = name
         """The event's name; ``"*"`` where its handler is for any; else the same as ``kind``."""
         self.outcome: Outcome | None = None
-        """None until it has ended. ``"refused"``: a client that may not connect.
+        """None until it has ended. ``"refused"``: a client that may not connect, or an
+        event, by `EventRefusedError`.
         ``"invalid"``: a payload that the handler does not take. ``"handled"``: an exception
         that an error handler has answered; ``"error"``: one that nobody has."""
         self.error: BaseException | None = None
@@ -149,6 +150,8 @@ class Around:
 def _outcome_of(error: BaseException, kind: Kind) -> Outcome:
     if isinstance(error, PayloadError):
         return "invalid"
+    if isinstance(error, EventRefusedError):
+        return "refused"
     refusals = (ConnectionRefusedError, builtins.ConnectionRefusedError)
     return "refused" if kind == "connect" and isinstance(error, refusals) else "error"
 

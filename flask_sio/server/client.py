@@ -15,16 +15,16 @@ DISCONNECT closes the connection   leaves                         leaves / ignor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from flask_sio import ids
 from flask_sio.adapters.answers import OwedAnswer
 from flask_sio.errors import PacketError
 from flask_sio.protocol import sio
-from flask_sio.server.handlers import ANY
+from flask_sio.server.handlers import ANY, NOBODY, Handler
 from flask_sio.server.input import Partial, weight
 from flask_sio.server.jobs import (
     REJECTED,
@@ -32,6 +32,7 @@ from flask_sio.server.jobs import (
     ConnectJob,
     DisconnectJob,
     EventJob,
+    WatchedJob,
     ack_packet,
     refusal_packet,
 )
@@ -148,6 +149,8 @@ class Client:
         name, *args = packet.data
         handlers = self.server.handlers
         handler = handlers.find(packet.namespace, name)
+        if handlers.middleware.watches_events and self._watched(socket, packet, size, handler):
+            return
         if handler is None:
             return
         if handler.any_event:
@@ -157,6 +160,21 @@ class Client:
             handlers.spend(handler)
             for added in handler.more:  # all of an event's handlers are admitted, or none
                 self._mailbox.put(EventJob(socket, name, added, job.args, 0, None))
+
+    def _watched(
+        self, socket: Socket, packet: sio.Packet, size: int, handler: Handler | None
+    ) -> bool:
+        """Queue an event that somebody sees beside its handler; False if nobody does."""
+        handlers = self.server.handlers
+        watchers = handlers.middleware.of(handlers.key(socket.namespace))
+        if not (watchers.incoming or watchers.event):
+            return False
+        name, *args = packet.data
+        whom = handler or NOBODY
+        job = WatchedJob(socket, name, whom, tuple(args), size, packet.id, watchers)
+        if self._put(job, socket, packet.id) and not whom.is_plain:
+            handlers.spend(whom)
+        return True
 
     def _on_ack(self, packet: sio.Packet, size: int) -> None:
         socket = self._socket(packet.namespace)
@@ -232,6 +250,28 @@ class Client:
         """Send the ack for what a handler returned. Any thread; renders in the caller's."""
         encoded = self.server.codec.encode(ack_packet(socket.namespace, ack_id, result))
         self.server.engine.loop.run(socket.deliver, encoded)
+
+    def beside(
+        self,
+        socket: Socket,
+        event: str,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kind: Literal["event", "hook"] = "hook",
+    ) -> None:
+        """Run a listener, or an added handler, whose failure is nobody else's. On a worker."""
+        invoke, given = self.server.invoke, tuple(args)
+        if kind == "hook":  # no run of a handler: those of around_event() do not see it
+            invoke = self.server.convention.invoke
+            called = partial(call, socket, event, given)
+            call = lambda *_: called()  # noqa: E731
+        try:
+            self.context.copy().run(invoke, socket, event, call, given, kind)
+        except Exception as error:  # noqa: BLE001 # user code
+            if self.on_error is not None:
+                self.on_error(error)
+            else:
+                self.server.convention.report(socket, event, error)
 
     def watch(
         self, on_error: Callable[[BaseException], object], on_idle: Callable[[], object]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flask_sio.engine.memory import MemoryStream
 from flask_sio.errors import PacketError, TimeoutError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flask_sio.protocol.encoded import Encoded
     from flask_sio.runtime.loop import Waiter
 
-__all__ = ["FarEnd", "Received", "raise_errors"]
+__all__ = ["Busy", "FarEnd", "Received", "raise_errors"]
 
 logger = logging.getLogger("flask_sio.testing")
 
@@ -33,6 +33,15 @@ Received = dict[str, Any]
 """An event: its ``name``, its ``args`` (one value for message and json) and ``namespace``."""
 
 _answering: ContextVar[FarEnd | None] = ContextVar("flask_sio.answering", default=None)
+
+
+class Busy(Protocol):
+    """What a test waits for: another client, or what listens to what is sent."""
+
+    waiters: list[Waiter]
+    errors: list[BaseException]
+
+    def busy(self) -> str: ...
 
 
 class FarEnd:
@@ -207,7 +216,7 @@ class FarEnd:
 
     # -- waiting -----------------------------------------------------------------------
 
-    def wait_idle(self, streams: list[MemoryStream], what: str, timeout: float | None) -> None:
+    def wait_idle(self, streams: Sequence[Busy], what: str, timeout: float | None) -> None:
         """Wait until nothing runs for these clients. Not in a turn.
 
         Raises:
@@ -299,12 +308,12 @@ def _wait(waiter: Waiter, deadline: float | None, now: float) -> bool:
     return bool(waiter.wait(None if deadline is None else max(0.0, deadline - now)))
 
 
-def _first_busy(streams: list[MemoryStream]) -> str:
+def _first_busy(streams: Sequence[Busy]) -> str:
     """Say what still runs for any of these clients; empty if nothing."""
     return next((busy for stream in streams if (busy := stream.busy())), "")
 
 
-def _wake_when_idle(streams: list[MemoryStream], waiter: Waiter) -> bool:
+def _wake_when_idle(streams: Sequence[Busy], waiter: Waiter) -> bool:
     """Set ``waiter`` when the first busy one of these clients is idle; False if none is busy."""
     for stream in streams:
         if stream.busy():
@@ -313,7 +322,7 @@ def _wake_when_idle(streams: list[MemoryStream], waiter: Waiter) -> bool:
     return False
 
 
-def raise_errors(streams: list[MemoryStream]) -> None:
+def raise_errors(streams: Sequence[Busy]) -> None:
     """Raise the first exception that came out of a handler of these clients; log the others."""
     first: BaseException | None = None
     for stream in streams:

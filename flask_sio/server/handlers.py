@@ -18,13 +18,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flask_sio.protocol import sio
+from flask_sio.server.middleware import Called, Middleware
 
 if TYPE_CHECKING:
     from flask_sio.adapters.adapter import BroadcastOptions
     from flask_sio.server.class_namespace import Namespace
     from flask_sio.server.socket import Socket
 
-Kind = Literal["connect", "event", "ack", "disconnect"]
+Kind = Literal["connect", "event", "ack", "disconnect", "hook"]
 Registered = Literal["connect", "event", "disconnect"]
 Function = Callable[..., Any]
 
@@ -37,6 +38,7 @@ __all__ = [
     "Handler",
     "Handlers",
     "Kind",
+    "NOBODY",
     "Registered",
     "check_event",
     "kind_of",
@@ -83,7 +85,7 @@ class Convention(Protocol):
         args: tuple[Any, ...],
         kind: Kind,
     ) -> Any:
-        """Run an adapted handler, or for ``"ack"`` a callback, in its context.
+        """Run an adapted handler, an ``"ack"``'s callback or a ``"hook"`` in its context.
 
         ``args`` is ``(auth,)`` of a connect, ``(reason,)`` of a disconnect, else what the
         client sent, after the event's name for a handler of any event. What user code
@@ -100,6 +102,12 @@ class Convention(Protocol):
         self, event: str | int, args: Sequence[Any], namespace: str, options: BroadcastOptions
     ) -> None:
         """Learn of an emit that was handed on."""
+
+    def guarded(self, socket: Socket, middleware: Sequence[Called], handler: Function) -> Function:
+        """Return a connect handler that runs the middleware first, in the same context.
+
+        Middleware refuses by returning False, or by what it raises.
+        """
 
     def watches(self, kind: Registered) -> bool:
         """Whether every connect or disconnect concerns it, also one without a handler."""
@@ -149,6 +157,7 @@ class Handlers:
     def __init__(self, convention: Convention, concurrent: bool) -> None:
         self.convention = convention
         self._concurrent = concurrent
+        self.middleware = Middleware()
         self._events: dict[str, dict[str | int, Handler]] = {}
         self._classes: dict[str, Namespace] = {}
         self._bound: dict[tuple[str, str | int], Handler | None] = {}
@@ -219,9 +228,15 @@ class Handlers:
         handler = self.find(namespace, kind)
         if handler is not None and not handler.is_plain:
             self.spend(handler)
-        if handler is None and kind != "disconnecting" and self.convention.watches(kind):
-            return _NOTHING
+        if handler is None and kind != "disconnecting":
+            guards = kind == "connect" and self.middleware.hooks("connect", self.key(namespace))
+            if guards or self.convention.watches(kind):
+                return _NOTHING
         return handler
+
+    def key(self, namespace: str) -> Any:
+        """Return what the middleware and listeners of a namespace are registered for."""
+        return namespace
 
     def _find_wider(
         self, namespace: str, event: str | int, own: dict[str | int, Handler]
@@ -269,6 +284,10 @@ class Handlers:
 _MAX_BOUND = 1000
 IGNORED = Handler(lambda *_args: None)
 """A class without a method for an event: it is acknowledged, and nothing else happens."""
+
+
+NOBODY = Handler(lambda *_args: None)
+"""Stands for the missing handler of an event that listeners or middleware see."""
 
 
 _NOTHING = Handler(lambda *_args: None)

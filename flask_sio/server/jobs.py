@@ -7,16 +7,19 @@ reaches another. What user code raises ends here, in `_Job.run`.
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask_sio.adapters.adapter import EmitResult
 from flask_sio.adapters.answers import Callback
-from flask_sio.errors import ConnectionRefusedError, PayloadError
+from flask_sio.errors import ConnectionRefusedError, EventRefusedError, PayloadError
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
-from flask_sio.server.handlers import INTERNAL_ERROR, Handler
+from flask_sio.server.handlers import ANY, INTERNAL_ERROR, NOBODY, Handler
 
 if TYPE_CHECKING:
+    from flask_sio.server.middleware import Called, Watchers
     from flask_sio.server.reasons import Reason
     from flask_sio.server.socket import Socket
 
@@ -101,6 +104,8 @@ class EventJob(_Job):
                 server.engine.loop.run(socket.deliver, server.codec.encode(packet))
                 return
             result = {"error": INVALID, "errors": error.errors}
+        except EventRefusedError as error:
+            result = error.payload
         if self.ack_id is not None:
             socket.client.acknowledge(socket, self.ack_id, result)
 
@@ -110,6 +115,66 @@ class EventJob(_Job):
         if self.ack_id is not None and client.server.options.error_acks:
             told = {"error": client.server.convention.told(error)}
             client.acknowledge(self.socket, self.ack_id, told)
+
+
+class WatchedJob(EventJob):
+    """An event that listeners and middleware see before its handlers, if it has any."""
+
+    __slots__ = ("event_args", "watchers")
+
+    def __init__(
+        self,
+        socket: Socket,
+        name: str,
+        handler: Handler,
+        args: tuple[Any, ...],
+        size: int,
+        ack_id: int | None,
+        watchers: Watchers,
+    ) -> None:
+        super().__init__(socket, name, handler, args, size, ack_id)
+        self.watchers = watchers
+        self.event_args: Sequence[Any] = args
+
+    def _run(self) -> None:
+        socket, watchers, event = self.socket, self.watchers, self.name
+        handler = self.handler
+        if handler is None or not socket.was_accepted:
+            return
+        for hook in watchers.incoming:
+            socket.client.beside(socket, event, hook.call, self.event_args)
+        try:
+            for hook in watchers.event:
+                self._pass_through(hook.call)
+        except EventRefusedError as error:
+            if self.ack_id is not None:
+                socket.client.acknowledge(socket, self.ack_id, error.payload)
+            return
+        if handler is NOBODY:
+            return
+        args = tuple(self.event_args)
+        self.args = (event, *args) if handler.any_event else args
+        self.name = ANY if handler.any_event else event
+        try:
+            super()._run()
+        finally:
+            for added in handler.more:
+                socket.client.beside(socket, self.name, added.fn, self.args, "event")
+
+    def _pass_through(self, middleware: Called) -> None:
+        """Let middleware see the event, and take what it gives for the arguments."""
+        socket, event, args = self.socket, self.name, self.event_args
+        client = socket.client
+        run, invoke = client.context.copy().run, client.server.convention.invoke
+        call = partial(middleware, socket, event, args)
+        given = run(invoke, socket, event, lambda *_: call(), tuple(args), "hook")
+        if given is not None:
+            if not isinstance(given, (tuple, list)):
+                raise TypeError(
+                    "event middleware returns the arguments, a tuple or list, or None; "
+                    f"it returned {given!r:.200}"
+                )
+            self.event_args = given
 
 
 class AckJob(_Job):
@@ -164,8 +229,13 @@ class ConnectJob(_Job):
     def _refusal(self, first: Handler) -> Encoded | None:
         """Run the handlers until one says no; return what tells the client."""
         server, socket = self.socket.client.server, self.socket
+        handlers = server.handlers
+        guards = handlers.middleware.hooks("connect", handlers.key(socket.namespace))
         for handler in (first, *first.more):
-            if server.invoke(socket, "connect", handler.fn, self.args, "connect") is False:
+            fn = handler.fn
+            if guards and handler is first:
+                fn = server.convention.guarded(socket, [each.call for each in guards], fn)
+            if server.invoke(socket, "connect", fn, self.args, "connect") is False:
                 return server.codec.encode_control(refusal_packet(socket.namespace, REJECTED))
         return None
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from flask_sio.adapters.rooms import Rooms
+from flask_sio.server.outgoing import Outgoing
 from flask_sio.server.socket import Socket
 
 
 class LiveNamespace:
     """A namespace that clients have joined. Owner's turn only."""
 
-    __slots__ = ("name", "rooms")
+    __slots__ = ("name", "outgoing", "rooms")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, outgoing: Outgoing | None = None) -> None:
         self.name = name
+        self.outgoing = outgoing
+        """Who listens to what is sent to its clients; None is nobody."""
         self.rooms = Rooms()
 
     def find(self, socket_id: str) -> Socket | None:

@@ -19,6 +19,7 @@ from flask_sio.server.handlers import (
     Registered,
     kind_of,
 )
+from flask_sio.server.middleware import Called
 from flask_sio.server.payloads import typed
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class PlainConvention:
         args: tuple[Any, ...],
         kind: Kind,
     ) -> Any:
-        if kind == "ack":
+        if kind == "ack" or kind == "hook":
             return handler(*args)
         if kind == "connect":
             args = (socket.environ, *args)
@@ -88,6 +89,17 @@ class PlainConvention:
         self, event: str | int, args: Sequence[Any], namespace: str, options: BroadcastOptions
     ) -> None:
         pass
+
+    def guarded(self, socket: Socket, middleware: Sequence[Called], handler: Function) -> Function:
+        def connect(*args: Any) -> Any:
+            for each in middleware:
+                if each(socket, "connect", args[2:]) is False:
+                    return False
+            if handler.__class__ is _Anything:
+                return handler(socket, args[1:])
+            return handler(*args)
+
+        return connect
 
     def watches(self, kind: Registered) -> bool:
         return False

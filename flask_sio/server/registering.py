@@ -12,8 +12,10 @@ from flask_sio.adapters.rooms import RoomEvent
 from flask_sio.engine.hooks import ConnectionFailure, HeadersHook
 from flask_sio.engine.server import Engine
 from flask_sio.server.around import Around, EventHook
-from flask_sio.server.handlers import Convention, Handlers
+from flask_sio.server.handlers import ANY, Convention, Handlers
+from flask_sio.server.middleware import What, hook
 from flask_sio.server.room_events import RoomEvents, check_room_event
+from flask_sio.server.watching import Watching
 
 __all__ = ["Registering"]
 
@@ -22,7 +24,7 @@ H = TypeVar("H", bound=HeadersHook)
 A = TypeVar("A", bound=EventHook)
 
 
-class Registering:
+class Registering(Watching):
     """The part of `Server` that hooks are registered with."""
 
     engine: Engine
@@ -99,6 +101,18 @@ class Registering:
         around.add(hook)
         self.invoke = around.invoke
         return hook
+
+    # -- middleware and listeners ------------------------------------------------------
+
+    def _add_hook(self, what: What, fn: Any, namespace: Any, first: bool = False) -> None:
+        where = namespace or "/"
+        self.handlers.middleware.add(what, where, hook(what, fn, where == ANY), fn, first)
+
+    def _remove_hook(self, what: What, fn: Any, namespace: Any) -> None:
+        self.handlers.middleware.remove(what, namespace or "/", fn)
+
+    def _hooks_there(self, what: What, namespace: Any) -> list[Callable[..., Any]]:
+        return self.handlers.middleware.sources(what, namespace or "/")
 
     # -- requests ----------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from flask_sio.server.home import ServerHome
 from flask_sio.server.input import Lobby, lobby_size
 from flask_sio.server.namespace import LiveNamespace
 from flask_sio.server.operators import ServerNamespace
+from flask_sio.server.outgoing import Outgoing
 from flask_sio.server.plain import PlainConvention
 from flask_sio.server.registering import Registering
 from flask_sio.server.room_events import RoomEvents
@@ -75,6 +76,9 @@ class Server(Registering, Emitting):
         self.server_events: dict[tuple[str, str], Function] = {}
         self.room_events = RoomEvents(self)
         self.users = Users(self)
+        self.outgoing: Outgoing | None = None
+        """Tells the listeners of `on_any_outgoing`; None until there is one."""
+        self.handlers.middleware.on_change = self._listeners_changed
         self.engine.on_fork = self._forget_clients
         self.engine.has_clients = self._has_clients
         queue, home = self.options.client_manager, ServerHome(self)
@@ -225,11 +229,28 @@ class Server(Registering, Emitting):
         """The namespaces that clients have joined so far, or that handlers are there for."""
         return list({*self._spaces, *self.handlers.namespaces})
 
+    def _listeners_changed(self) -> None:
+        """Let every namespace know whether anybody listens to what is sent. Any thread."""
+        if self.outgoing is None and self.handlers.middleware.watches_outgoing:
+            self.outgoing = Outgoing(self)
+        if self.outgoing is not None and self.engine.has_loop:
+            self.engine.loop.run(self._look_for_listeners)
+
+    def _look_for_listeners(self) -> None:
+        for space in self._spaces.values():
+            space.outgoing = self._outgoing_of(space.name)
+
+    def _outgoing_of(self, name: str) -> Outgoing | None:
+        if self.outgoing is None:
+            return None
+        listeners = self.handlers.middleware.hooks("outgoing", self.handlers.key(name))
+        return self.outgoing if listeners else None
+
     def space(self, name: str) -> LiveNamespace | None:
         """Return the namespace a client asks for, or None if nobody serves it. Owner's turn."""
         space = self._spaces.get(name)
         if space is None and self._serves(name):
-            space = self._spaces[name] = LiveNamespace(name)
+            space = self._spaces[name] = LiveNamespace(name, self._outgoing_of(name))
             space.rooms.on_change = self.room_events.watcher(name)
         return space
 

@@ -190,6 +190,8 @@ class Socket:
 
     def deliver(self, encoded: Encoded) -> bool:
         """Send a packet, or keep it until the client is accepted; False once it left."""
+        if self.space.outgoing is not None:
+            self.space.outgoing.note(self, encoded)
         if self.state == "connected":
             return self.client.connection.send(encoded)
         if self.state != "connecting":
@@ -210,11 +212,17 @@ class Socket:
     def deliver_if_ready(self, encoded: Encoded) -> bool:
         """Send a packet if nothing waits before it."""
         connection = self.client.connection
-        return self.state == "connected" and connection.is_ready and connection.send(encoded)
+        if self.state != "connected" or not connection.is_ready:
+            return False
+        if self.space.outgoing is not None:
+            self.space.outgoing.note(self, encoded)
+        return connection.send(encoded)
 
     def deliver_latest(self, encoded: Encoded, key: Hashable) -> bool:
         """Send a packet; while it waits, a later one of the same key takes its place."""
         if self.state == "connected":
+            if self.space.outgoing is not None:
+                self.space.outgoing.note(self, encoded)
             return self.client.connection.send_latest(encoded, (self.namespace, key))
         return self.deliver(encoded)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 from wsgiref.headers import Headers
 
 from flask_sio import NotConnectedError, Server, TimeoutError, WSGIApp
 from flask_sio.engine.hooks import ConnectionFailure
+from flask_sio.server.socket import Socket
 
 server = Server(cors_allowed_origins="*", max_connections=1000)
 
@@ -48,6 +50,25 @@ def refused(failure: ConnectionFailure) -> None:
     code: int = failure.code
     print(code, failure.environ["PATH_INFO"])
 
+
+@server.use
+def guard(socket: Socket) -> None:
+    print(socket.id)
+
+
+@server.use_event(namespace="*")
+def check(socket: Socket, event: str, args: Sequence[Any]) -> list[Any]:
+    return [*args]
+
+
+@server.on_any
+def listen(event: str, sid: str, *args: Any) -> int:
+    return len(args)
+
+
+count: int = listen("event", "sid")
+server.off_any(listen)
+listeners: list[Callable[..., Any]] = server.listeners_any_outgoing("*")
 
 application = WSGIApp(server)
 mode: str = server.async_mode
