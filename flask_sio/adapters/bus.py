@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from flask_sio.adapters.adapter import EVERYBODY, BroadcastOptions
 from flask_sio.adapters.rooms import Room
 from flask_sio.protocol.sio import Body
 
-__all__ = ["Bus", "Listener", "Message", "Reply"]
+__all__ = ["KINDS", "REPLIES", "Bus", "Listener", "Message", "Reply"]
 
 Kind = Literal[
     "emit",
@@ -28,6 +28,10 @@ Kind = Literal[
     "sizes",
     "server_event",
 ]
+
+ReplyKind = Literal["asked", "answer", "result"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+REPLIES: tuple[ReplyKind, ...] = get_args(ReplyKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Reply:
 
     request: int
     sender: str
-    kind: Literal["asked", "answer", "result"]
+    kind: ReplyKind
     ids: tuple[str, ...] = ()
     """Whom it has asked; of ``"answer"`` the one who answers."""
     value: Any = None
