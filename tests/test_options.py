@@ -326,7 +326,7 @@ def test_policies_are_built_once() -> None:
     )
     assert options.engine_cookie.set_cookie("a") is not None
     headers = options.cors.headers({"HTTP_ORIGIN": "https://x.com"})
-    assert headers == [("Access-Control-Allow-Origin", "*")]
+    assert headers == [("Access-Control-Allow-Origin", "*"), ("Vary", "Origin")]
     proxied = ServerOptions.build({"trusted_proxies": "10.0.0.1"})
     environ = {
         "HTTP_ORIGIN": "https://pub.com",

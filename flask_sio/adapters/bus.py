@@ -8,7 +8,7 @@ process can carry them as they are; ``memory://`` hands them over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from flask_sio.adapters.adapter import EVERYBODY, BroadcastOptions
@@ -42,7 +42,7 @@ class Message:
     namespace: str
     options: BroadcastOptions = EVERYBODY
     """Whom of their clients it concerns."""
-    body: Body | None = None
+    body: Body | None = field(default=None, repr=False)
     """Of ``"emit"`` and ``"server_event"``: the rendered ``[event, *args]``."""
     rooms: tuple[Room, ...] = ()
     """Of ``"join"`` and ``"leave"``."""
@@ -66,7 +66,7 @@ class Reply:
     kind: ReplyKind
     ids: tuple[str, ...] = ()
     """Whom it has asked; of ``"answer"`` the one who answers."""
-    value: Any = None
+    value: Any = field(default=None, repr=False)
     """The answer, ``[*args]`` or None; or the result."""
 
 

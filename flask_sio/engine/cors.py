@@ -80,12 +80,15 @@ class CorsPolicy:
         return bool(self._check(origin, environ))
 
     def headers(self, environ: Environ) -> Headers:
-        """Give the CORS headers of an answer, refusals included; [] without a right to any."""
+        """Give the CORS headers of an answer, refusals included.
+
+        Without a right to any it is ``Vary`` alone: another origin is answered otherwise.
+        """
         origin = environ.get("HTTP_ORIGIN")
         if not origin or not self._shares or not is_legal(origin) or not self.allows(environ):
-            return []
+            return [("Vary", "Origin")]
         if self._all and not self._credentials:
-            return [("Access-Control-Allow-Origin", "*")]
+            return [("Access-Control-Allow-Origin", "*"), ("Vary", "Origin")]
         headers = [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
         if self._credentials:
             headers.append(("Access-Control-Allow-Credentials", "true"))
@@ -94,8 +97,8 @@ class CorsPolicy:
     def preflight(self, environ: Environ) -> Response:
         """Answer an OPTIONS request; needs no sid and touches no session."""
         headers = self.headers(environ)
-        if not headers:
-            return Response("204 No Content", [])
+        if headers[0][0] != "Access-Control-Allow-Origin":
+            return Response("204 No Content", headers)
         headers.append(("Access-Control-Allow-Methods", "GET, POST, OPTIONS"))
         asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
         if asked:

@@ -50,15 +50,15 @@ class EngineRequest:
     method: str
     transport: str
     eio: str
-    sid: str
+    sid: str = field(repr=False)
     """Empty for a handshake."""
     is_upgrade: bool
     """A GET that asks for a WebSocket."""
     origin: str
     """Empty without an ``Origin`` header."""
-    query: dict[str, str]
-    environ: Mapping[str, Any]
-    added: list[tuple[str, str]] = field(default_factory=list)
+    query: dict[str, str] = field(repr=False)
+    environ: Mapping[str, Any] = field(repr=False)
+    added: list[tuple[str, str]] = field(default_factory=list, repr=False)
     """Headers that hooks have set for the answer, if it is no refusal."""
 
     @classmethod

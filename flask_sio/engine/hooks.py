@@ -58,6 +58,10 @@ class ConnectionFailure(NamedTuple):
     environ: dict[str, Any]
     """The WSGI environ of the request."""
 
+    def __repr__(self) -> str:
+        # It is there to be logged, and the environ holds cookies and a live id.
+        return f"<{type(self).__name__} {self.code} {self.message!r} {dict(self.context)!r}>"
+
 
 class EngineHooks:
     """The functions that were registered. Any thread."""

@@ -93,7 +93,7 @@ def error(code: int, message: str | None = None) -> Response:
     """
     status, text = ERRORS[code]
     body = json.dumps({"code": code, "message": message or text}, separators=(",", ":"))
-    return Response(status, [("Content-Type", "application/json"), *_private()], body.encode())
+    return Response(status, [("Content-Type", "application/json"), *private()], body.encode())
 
 
 def ws_error(code: int, headers: tuple[tuple[str, str], ...] = ()) -> Response:
@@ -103,7 +103,7 @@ def ws_error(code: int, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """
     content_type = ("Content-Type", "text/plain; charset=UTF-8")
     body = ERRORS[code][1].encode()
-    return Response("400 Bad Request", [content_type, *_private(), *headers], body)
+    return Response("400 Bad Request", [content_type, *private(), *headers], body)
 
 
 def refusal(is_upgrade: bool, refused: Refused) -> Response:
@@ -119,50 +119,51 @@ def refusal(is_upgrade: bool, refused: Refused) -> Response:
 
 def poll_answer(payload: bytes) -> Response:
     """Answer a GET with an encoded Engine.IO 4 payload."""
-    return Response("200 OK", [("Content-Type", "text/plain; charset=UTF-8"), *_private()], payload)
+    return Response("200 OK", [("Content-Type", "text/plain; charset=UTF-8"), *private()], payload)
 
 
 def post_ok() -> Response:
     """Answer a POST whose packets were all dispatched."""
-    return Response("200 OK", [("Content-Type", "text/html"), *_private()], b"ok")
+    return Response("200 OK", [("Content-Type", "text/html"), *private()], b"ok")
 
 
 def bad_request() -> Response:
     """Answer 400 with no body: an overlapping or undecodable request of a session."""
-    return Response("400 Bad Request", _private())
+    return Response("400 Bad Request", private())
 
 
 def too_large() -> Response:
     """Answer 413 with no body."""
-    return Response("413 Content Too Large", _private())
+    return Response("413 Content Too Large", private())
 
 
 def timed_out() -> Response:
     """Answer 408 with no body: the request's own took too long."""
-    return Response("408 Request Timeout", _private())
+    return Response("408 Request Timeout", private())
 
 
 def headers_too_large() -> Response:
     """Answer 431 with no body."""
-    return Response("431 Request Header Fields Too Large", _private())
+    return Response("431 Request Header Fields Too Large", private())
 
 
 def too_many() -> Response:
     """Answer 429 with no body: the client's address has its share."""
-    return Response("429 Too Many Requests", [("Retry-After", "5"), *_private()])
+    return Response("429 Too Many Requests", [("Retry-After", "5"), *private()])
 
 
 def method_not_allowed() -> Response:
     """Answer 405 with no body: HEAD, PUT and the like on a session."""
-    return Response("405 Method Not Allowed", [("Allow", "GET, POST, OPTIONS"), *_private()])
+    return Response("405 Method Not Allowed", [("Allow", "GET, POST, OPTIONS"), *private()])
 
 
 def unavailable() -> Response:
     """Answer 503 with no body: no room for another connection."""
-    return Response("503 Service Unavailable", [("Retry-After", "5"), *_private()])
+    return Response("503 Service Unavailable", [("Retry-After", "5"), *private()])
 
 
-def _private() -> Headers:
+def private() -> Headers:
+    """Give the headers of every answer: not kept by caches, nor taken for a script."""
     return [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
 
 

@@ -151,7 +151,7 @@ class Upgrade:
     def _check(self, environ: dict[str, Any], start_response: Any) -> tuple[takeover.Found, bytes]:
         engine = self._engine
         if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
-            plain = [("Content-Type", "text/plain")]
+            plain = [("Content-Type", "text/plain"), *http.private()]
             raise _Refused(Response("400 Bad Request", plain, _HTTP_1_0), _HANDSHAKE)
         if self._session is None:
             refusal = engine.admission.refusal(environ)

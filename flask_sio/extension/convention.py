@@ -349,7 +349,7 @@ class FlaskConvention:
             got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
         if isinstance(error, TypeError) and is_of_the_call(error, handler, context.args):
             self.app.logger.warning(
-                "the handler of %.200r takes no %d arguments, which %s in %s has sent",
+                "the handler of %.200r takes no %d arguments, which %s in %.200s has sent",
                 context.message,
                 len(context.args),
                 socket.id,

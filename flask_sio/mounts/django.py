@@ -124,7 +124,7 @@ class DjangoConvention(PlainConvention):
     def report(self, socket: Socket, name: str, error: Exception) -> None:
         """Log an exception; as Django does, a PermissionDenied without its traceback."""
         if isinstance(error, PermissionDenied):
-            line = "denied %.200r to %s in %s: %s"
+            line = "denied %.200r to %s in %.200s: %s"
             logger.warning(line, name, socket.id, socket.namespace, error)
         else:
             super().report(socket, name, error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask_sio.errors import PacketError
 from flask_sio.protocol.encoded import Encoded
@@ -63,7 +63,7 @@ class Packet:
 
     type: str
     """One of the type characters."""
-    data: str | bytes
+    data: str | bytes = field(repr=False)
     """What follows the type; bytes only for a binary message."""
 
 

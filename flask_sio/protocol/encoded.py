@@ -68,4 +68,5 @@ class Encoded:
         return len(self.text) + sum(map(len, self.attachments))
 
     def __repr__(self) -> str:
-        return f"<Encoded {self.text[:40]!r} +{len(self.attachments)}>"
+        # Its types and how much it is: an open packet has the secret sid, others users' data.
+        return f"<Encoded {self.text[:2]!r}... {len(self.text)} +{len(self.attachments)}>"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask_sio.errors import PacketError, PayloadTooBig
@@ -52,12 +52,12 @@ RESERVED = frozenset(
 
 # More digits than any counter needs, and exact where JavaScript would round.
 _MAX_ID_DIGITS = 20
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # A name ends at its comma or with the packet. A control character ends it too, and is then
 # refused as JSON: a name is written raw, where 0x1E would split a polling payload.
 _HEADER = re.compile(
     r"(?:([0-4])|([56])([0-9]+)-)"  # type | binary type and count
-    r"(?:(/[^,\x00-\x1f\x7f]*),?)?"  # namespace
+    r"(?:(/[^,\x00-\x1f\x7f-\x9f\u2028\u2029]*),?)?"  # namespace
     r"([0-9]*)"  # id
 )
 _NAME_TYPES = frozenset((str, int, float))
@@ -76,7 +76,7 @@ class Packet:
     type: int
     """CONNECT, DISCONNECT, EVENT, ACK or CONNECT_ERROR."""
     namespace: str = "/"
-    data: Any = None
+    data: Any = field(default=None, repr=False)
     """``[name, *args]`` of an EVENT, ``[*args]`` of an ACK, else what came or None."""
     id: int | None = None
     """The acknowledgement's number; 0 is one."""

@@ -49,7 +49,7 @@ logger = logging.getLogger("flask_sio.server")
 ANY = "*"
 INTERNAL_ERROR = "Internal error"
 """What a client is told of an exception."""
-FAILED_LINE = "the handler of %.200r failed for %s in %s"
+FAILED_LINE = "the handler of %.200r failed for %s in %.200s"
 """What the log says of one: event, public id, namespace."""
 
 

@@ -256,28 +256,31 @@ REFLECTED = [
 ]
 
 
+VARY = ("Vary", "Origin")
+
+
 @pytest.mark.parametrize(
     ("option", "credentials", "origin", "headers"),
     [
-        ("*", False, "https://a.com", [("Access-Control-Allow-Origin", "*")]),
+        ("*", False, "https://a.com", [("Access-Control-Allow-Origin", "*"), VARY]),
         ("*", True, "https://a.com", REFLECTED),
         ("https://a.com", True, "https://a.com", REFLECTED),
         ("https://a.com", False, "https://a.com", REFLECTED[:2]),
         (SUBS, True, "https://a.com", REFLECTED),
-        ("https://a.com", True, "https://b.com", []),
-        ("https://a.com", True, None, []),
-        ("*", True, None, []),
-        ("*", True, "https://a.com\r\nX: 1", []),
-        ("*", True, "https://a.com\t", []),
-        ("*", True, "https://\u20ac.com", []),
-        ([], True, "https://a.com", []),
-        (None, True, "http://a.com", []),
+        ("https://a.com", True, "https://b.com", [VARY]),
+        ("https://a.com", True, None, [VARY]),
+        ("*", True, None, [VARY]),
+        ("*", True, "https://a.com\r\nX: 1", [VARY]),
+        ("*", True, "https://a.com\t", [VARY]),
+        ("*", True, "https://\u20ac.com", [VARY]),
+        ([], True, "https://a.com", [VARY]),
+        (None, True, "http://a.com", [VARY]),
     ],
 )
 def test_headers(
     option: Any, credentials: bool, origin: str | None, headers: list[tuple[str, str]]
 ) -> None:
-    """Only an allowed foreign origin gets headers; a star never stands with credentials."""
+    """Only an allowed origin gets CORS headers, never a star with credentials; all say ``Vary``."""
     assert CorsPolicy(option, credentials).headers(request(origin)) == headers
 
 
@@ -319,7 +322,7 @@ def test_preflight_echoes_no_nonsense(asked: str) -> None:
 def test_preflight_of_others_says_nothing(option: Any, origin: str | None) -> None:
     """A page that is not allowed gets an empty 204, which its browser takes as a no."""
     response = CorsPolicy(option).preflight(request(origin))
-    assert (response.status, response.headers, response.body) == ("204 No Content", [], b"")
+    assert (response.status, response.headers, response.body) == ("204 No Content", [VARY], b"")
 
 
 @given(st.text(), st.text(), st.text(), st.sampled_from([None, "*", "https://a.com", SUBS]))

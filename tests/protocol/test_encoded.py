@@ -56,7 +56,7 @@ def test_packets_and_size_count_the_attachments() -> None:
 
 def test_repr_is_short() -> None:
     """A packet in a log line does not bring its payload along."""
-    assert repr(Encoded("4" * 1000, (b"x" * 1000,))) == f"<Encoded '{'4' * 40}' +1>"
+    assert repr(Encoded("4" * 1000, (b"x" * 1000,))) == "<Encoded '44'... 1000 +1>"
 
 
 def test_what_is_left_of_a_packet_is_its_last_attachments() -> None:
