@@ -160,7 +160,7 @@ class _Echo:
         is_binary = isinstance(data, bytes)
         self._connection.send(Encoded("", (data,)) if is_binary else Encoded(f"4{data}"))
 
-    def closed(self, reason: Reason) -> None:
+    def closed(self, reason: Reason, description: str) -> None:
         self._desk[0].gone.put(reason)
 
 
