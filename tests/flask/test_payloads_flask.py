@@ -6,10 +6,11 @@ import logging
 from typing import Any
 
 import pytest
-from flask import request
+from flask import Flask, request
 
 from flask_sio import Namespace, PayloadError, SocketBlueprint, SocketIO
 from tests.flask.site import Site
+from tests.live import Runtime
 from tests.server.models import User
 
 ADA = {"name": "Ada", "age": 36}
@@ -148,3 +149,28 @@ def test_a_catch_all_takes_what_comes(site: Site) -> None:
     site.socketio.register_blueprint(blueprint)
     client, _ = site.joined()
     assert client.ask("greet", {}) == ["greet dict"]
+
+
+def test_a_factory_may_have_its_own_models(runtime: Runtime) -> None:
+    """Its names are looked up where the handler is registered, whenever an application comes."""
+    from dataclasses import dataclass
+
+    socketio = SocketIO(async_mode=runtime)
+
+    @dataclass
+    class Local:
+        text: str
+
+    @socketio.on("do")
+    def do(it: Local, more: list[Local] | None = None) -> str:
+        return it.text
+
+    app = Flask("late")
+    late(socketio, app)
+    with socketio.test_client(app) as client:
+        assert client.emit("do", {"text": "x"}, [{"text": "y"}], callback=True) == "x"
+        assert client.emit("do", {}, callback=True)["error"] == "Invalid payload"
+
+
+def late(socketio: SocketIO, app: Flask) -> None:
+    socketio.init_app(app)

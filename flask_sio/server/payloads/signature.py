@@ -11,8 +11,9 @@ import logging
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any, NamedTuple, get_type_hints
+from weakref import WeakKeyDictionary
 
 from flask_sio.errors import PayloadError
 from flask_sio.server.payloads.faults import Check, read_items
@@ -77,6 +78,7 @@ class Typed:
         self._knows_named = False
         self._args: _Args | None = None
         """None while a name in the annotations is not defined yet."""
+        _keep_local_names(reads, expected)
         try:
             self._args = _Args.read(reads, expected)
         except NameError:
@@ -196,9 +198,10 @@ def _hint(fn: Function, parameter: inspect.Parameter) -> Any:
     annotation = parameter.annotation
     if annotation is parameter.empty:
         return Any
-    bearer = SimpleNamespace(__annotations__={"it": annotation})
+    bearer, home = SimpleNamespace(__annotations__={"it": annotation}), _home(fn)
+    names = getattr(home, "__globals__", {})
     try:
-        return get_type_hints(bearer, _globals(fn), None, include_extras=True)["it"]
+        return get_type_hints(bearer, names, _local_names.get(home), include_extras=True)["it"]
     except AttributeError as error:  # of a module that is being imported
         raise NameError(str(error)) from error
     except (SyntaxError, TypeError):  # a comment, to its author
@@ -236,8 +239,40 @@ def _parameters(fn: Function) -> list[inspect.Parameter] | None:
     return [each for each in found.parameters.values() if each.kind in kinds]
 
 
-def _globals(fn: Any) -> dict[str, Any]:
-    """Return the names that a function's annotations are written in."""
+_local_names: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+"""What the annotations of functions within functions mean, by function."""
+
+
+def _keep_local_names(fn: Function, expected: list[inspect.Parameter]) -> None:
+    """Keep of the names where a handler is registered those that its annotations need.
+
+    Handlers and models of an application factory are no globals.
+    """
+    home = _home(fn)
+    found = dict(_local_names.get(home, {}))
+    for each in expected:
+        while isinstance(each.annotation, str):
+            try:
+                _hint(fn, each)
+            except NameError as error:
+                name, names = error.name or "", _names_of_caller()
+                if name in found or name not in names:
+                    break
+                found[name] = names[name]
+                _local_names[home] = found
+            else:
+                break
+
+
+def _names_of_caller() -> dict[str, Any]:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("flask_sio."):
+        frame = frame.f_back
+    return {} if frame is None else frame.f_locals
+
+
+def _home(fn: Any) -> Any:
+    """Return the function that a handler's annotations were written at."""
     while True:
         if isinstance(fn, partial):
             fn = fn.func
@@ -245,11 +280,10 @@ def _globals(fn: Any) -> dict[str, Any]:
             fn = fn.__wrapped__
         elif hasattr(fn, "__func__"):
             fn = fn.__func__
+        elif hasattr(fn, "__globals__"):
+            return fn
         else:
-            break
-    if not hasattr(fn, "__globals__"):
-        fn = type(fn).__call__
-    return getattr(fn, "__globals__", {})
+            return type(fn).__call__
 
 
 def _name(fn: Any) -> str:
