@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -151,6 +152,10 @@ class FlaskConvention:
         if isinstance(handler, Bound):
             return Bound(connect, handler.hooks, handler.instance)
         return connect
+
+    def inherit(self, context: Context) -> Context:
+        """Return it as it is: what Flask keeps in it is set anew for each event."""
+        return context
 
     def watches(self, kind: Registered) -> bool:
         """Whether a connect or disconnect matters where no handler is registered for it."""

@@ -76,7 +76,7 @@ class Client:
     def __init__(self, server: Server, connection: Connection) -> None:
         self.server = server
         self.connection = connection
-        self.context: Context = connection.context
+        self.context: Context = server.convention.inherit(connection.context)
         self.sockets: dict[str, Socket] = {}
         self.kept: Any = None
         """A place for what the mount wants to keep per connection."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -108,6 +109,9 @@ class Convention(Protocol):
 
         Middleware refuses by returning False, or by what it raises.
         """
+
+    def inherit(self, context: Context) -> Context:
+        """Return the base context of a client's runs, of its first request's. Owner's turn."""
 
     def watches(self, kind: Registered) -> bool:
         """Whether every connect or disconnect concerns it, also one without a handler."""

@@ -101,6 +101,9 @@ class PlainConvention:
 
         return connect
 
+    def inherit(self, context: Context) -> Context:
+        return context
+
     def watches(self, kind: Registered) -> bool:
         return False
 

@@ -21,11 +21,10 @@ __all__ = ["Users", "user_id", "user_rooms"]
 def user_id(user: Any) -> str | None:
     """Return a user's id as text, so that 7 and ``"7"`` are one; None for nobody.
 
-    Takes an id, or what has a ``get_id()``, such as Flask-Login's users.
+    Takes an id, or what has a ``get_id()``, as Flask-Login's users, or a ``pk``, as Django's.
     """
     get_id = getattr(user, "get_id", None)
-    if callable(get_id):
-        user = get_id()
+    user = get_id() if callable(get_id) else getattr(user, "pk", user)
     return None if user is None or user is False or user == "" else str(user)
 
 

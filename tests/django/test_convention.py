@@ -6,12 +6,13 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flask_sio import ConnectionRefusedError, Namespace, Server
+from flask_sio import ConnectionRefusedError, EventRun, Namespace, Server
 from flask_sio.protocol import sio
 from flask_sio.testing import TestClient
 from tests.django.conftest import Connect
@@ -20,6 +21,8 @@ from tests.live import WAIT_S, Runtime
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+pytestmark = pytest.mark.quick  # each interpreter CI finds has its newest Django
 
 NAMED = [f"tests.django.middleware.{name}" for name in ("tenant", "Guard", "Unused")]
 
@@ -156,19 +159,21 @@ def test_concurrent_events_have_their_own_requests(server: Server, connect: Conn
 
     def first(sid: str) -> bool:
         request.mark = "first"
-        waiting.append(server.engine.loop.waiter())
-        assert waiting[0].wait(WAIT_S)
+        server.engine.loop.run(waiting[0].set)
+        assert waiting[1].wait(WAIT_S)
         return str(request.mark) == "first"
 
     def second(sid: str) -> bool:
+        assert waiting[0].wait(WAIT_S)
         had_mark = hasattr(request, "mark")
         request.mark = "second"
-        server.engine.loop.run(waiting[0].set)
+        server.engine.loop.run(waiting[1].set)
         return had_mark
 
     server.on("first", first, concurrent=True)
     server.on("second", second)
     client = connect(server)
+    waiting += [server.engine.loop.waiter() for _ in range(2)]
     far = client._far
 
     def send_both() -> None:  # `emit` would wait for the first
@@ -554,6 +559,8 @@ def test_named_middleware_runs_around_each_handler(
     with_middleware.on("look", look)
     client = connect(with_middleware, http, **{"X-Tenant": "acme"})
 
+    assert CALLS == ["tenant in", "guard of acme, alice", "tenant out"]  # at the connect
+    CALLS.clear()
     assert client.emit("look", callback=True) == "acme"
     assert CALLS == ["tenant in", "guard of acme, alice", "handler", "tenant out"]
 
@@ -609,15 +616,13 @@ def test_djangos_own_middleware_can_be_named(server: Server, connect: Connect) -
 
 
 def test_middleware_that_cannot_run_is_named(server: Server, connect: Connect) -> None:
-    """Asynchronous middleware is refused at the first event."""
+    """Asynchronous middleware is refused at the first connect."""
     from django.core.exceptions import ImproperlyConfigured
     from django.test import override_settings
 
-    server.on("look", lambda sid: None)
-    with override_settings(SOCKETIO_MIDDLEWARE=["tests.django.middleware.OnlyAsync"]):
-        client = connect(server)
-        with pytest.raises(ImproperlyConfigured, match="OnlyAsync"):
-            client.emit("look")
+    only = override_settings(SOCKETIO_MIDDLEWARE=["tests.django.middleware.OnlyAsync"])
+    with only, pytest.raises(ImproperlyConfigured, match="OnlyAsync"):
+        connect(server)
 
 
 def test_a_project_without_sessions_has_the_rest(server: Server, connect: Connect) -> None:
@@ -656,3 +661,105 @@ def test_a_test_client_needs_no_django_request(runtime: Runtime, connect: Connec
     server.on("double", lambda sid, number: number * 2)
     with TestClient(server) as client:
         assert client.emit("double", 21, callback=True) == 42
+
+
+# -- whose a client is -----------------------------------------------------------------
+
+
+def test_a_users_clients_are_found_by_the_user(
+    server: Server, connect: Connect, http: Any, alice: User
+) -> None:
+    """Known from the connect on, by primary key, without a handler; until the client leaves."""
+    tabs = [connect(server, http) for _ in range(2)]
+    stranger = connect(server)
+
+    server.of("/").to(user=alice).emit("news", 1)
+    server.of("/").to(user=alice.pk).emit("news", 2)
+    server.of("/").to(user=str(alice.pk)).emit("news", 3)
+    for tab in tabs:
+        assert [each["args"] for each in tab.get_received()] == [[1], [2], [3]]
+    assert stranger.get_received() == []
+    assert server.users.sids(alice, "/") == [tab.sid() for tab in tabs]
+    tabs[0].disconnect()
+    assert server.users.sids(alice, "/") == [tabs[1].sid()]
+    server.users.disconnect(alice, None)
+    assert not tabs[1].is_connected()
+
+
+def test_nobody_is_no_user(server: Server, connect: Connect, alice: User) -> None:
+    """An anonymous visitor with a session, and a user who is logged out, have no clients."""
+    from django.contrib.auth.models import AnonymousUser
+    from django.test import Client
+
+    http = Client()
+    http.force_login(alice)
+    connect(server, http)
+    http.logout()
+    session = http.session
+    session["seen"] = True
+    session.save()
+    connect(server, http)
+
+    assert len(server.users.sids(alice, "/")) == 1
+    assert server.users.sids(AnonymousUser(), "/") == []
+    with pytest.raises(ValueError, match="no id"):
+        server.of("/").to(user=AnonymousUser())
+
+
+def test_a_stranger_costs_no_query_and_a_refused_user_is_not_found(
+    server: Server, connect: Connect, http: Any, alice: User, opened: list[Any]
+) -> None:
+    """Without a session's cookie no database is asked whose the client is."""
+    close_connections()
+    opened.clear()
+    connect(server)
+    assert opened == []
+
+    server.on("connect", lambda sid, environ: False)
+    connect(server, http)
+    assert server.users.sids(alice, "/") == []
+
+
+# -- beside other parts ----------------------------------------------------------------
+
+
+def test_a_handler_may_ask_for_models(server: Server, connect: Connect) -> None:
+    """What does not fit is answered, and is no failure; `login_required` hides nothing."""
+    from flask_sio.mounts.django import login_required
+    from tests.server.models import User as Model
+
+    @server.on("greet")
+    def greet(sid: str, user: Model) -> str:
+        return user.name
+
+    server.on("guarded", login_required(greet))
+    client = connect(server)
+    assert client.emit("greet", {"name": "Ada", "age": 36}, callback=True) == "Ada"
+    assert client.emit("greet", {"name": "Ada"}, callback=True) == {
+        "error": "Invalid payload",
+        "errors": [{"path": [0, "age"], "message": "is missing"}],
+    }
+    assert client.emit("guarded", {"name": "Ada"}, callback=True)["error"] == "Invalid payload"
+
+
+def test_a_hook_is_around_djangos_event(server: Server, connect: Connect) -> None:
+    """Its variables are the handler's, and what the handler activates is not the hook's."""
+    from django.utils import translation
+
+    variable: ContextVar[str] = ContextVar("variable")
+    languages: list[str] = []
+
+    @server.around_event
+    @contextmanager
+    def hook(run: EventRun) -> Iterator[None]:
+        variable.set(run.name)
+        yield
+        languages.append(translation.get_language())
+
+    def look(sid: str) -> str:
+        translation.activate("fr")
+        return variable.get()
+
+    server.on("look", look)
+    assert connect(server).emit("look", callback=True) == "look"
+    assert languages == ["en-us", "en-us"]

@@ -17,6 +17,8 @@ from tests.django.conftest import Connect
 from tests.live import Live, serve
 from tests.servers.raw import http
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parent.parent.parent
 BROKEN = "tests.django.broken"
 
@@ -145,7 +147,7 @@ def test_templates_know_the_script_and_the_path(project: None, prefix: str) -> N
 
 def test_the_tag_names_the_cdn_where_no_client_is_served(project: None) -> None:
     """With ``serve_client=False`` the tag does not point at this server."""
-    from flask_sio.mounts.django import _client_files
+    from flask_sio.mounts.django.project import _client_files
 
     assert _client_files(Server(serve_client=False)).script() is None
 
@@ -198,3 +200,43 @@ import mysite.wsgi
 from django.core.management import call_command
 call_command("test", "chat")
 """
+
+
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "extra"),
+    [
+        ("transport=polling", ""),
+        ("transport=polling&sid=", ""),
+        ("transport=polling&xsid=abc", ""),
+        ("transport=websocket", UPGRADE),
+    ],
+)
+def test_a_handshake_under_a_foreign_host_is_refused(
+    own: Server, caplog: pytest.LogCaptureFixture, query: str, extra: str
+) -> None:
+    """What is not in ALLOWED_HOSTS gets 400 and a line in Django's own log, as from a view."""
+    from flask_sio.mounts.django import get_wsgi_application
+
+    with serve("threading", get_wsgi_application(own), own) as live:
+        assert handshake(live, "127.0.0.1", query, extra) in (b"200", b"101")
+        assert caplog.records == []
+        assert handshake(live, "evil.example", query, extra) == b"400"
+    [record] = caplog.records
+    assert record.name == "django.security.DisallowedHost"
+    assert "evil.example" in record.getMessage()
+
+
+def handshake(live: Live, host: str, query: str, extra: str) -> bytes:
+    """Return the status that a handshake under this host's name gets."""
+    with live.connect() as sock:
+        sock.sendall(
+            f"GET /socket.io/?EIO=4&{query} HTTP/1.1\r\nHost: {host}\r\n"
+            f"Origin: http://{host}\r\n{extra}\r\n".encode()
+        )
+        return sock.recv(4096).split(b" ")[1]
