@@ -366,7 +366,7 @@ class _ToLogger(logging.Handler):
 
 _LOGGERS = {
     "logger": ("flask_sio.server", "flask_sio.flask"),
-    "engineio_logger": ("flask_sio.engine", "flask_sio.runtime"),
+    "engineio_logger": ("flask_sio.engine", "flask_sio.runtime", "flask_sio.mesh"),
 }
 
 

@@ -115,6 +115,10 @@ class ServerOptions:
     """Gives the random part of new ids."""
     client_manager: MessageQueue | None = None
     """The message queue that joins this server with others."""
+    mesh: bool | None = None
+    """Whether the workers of this host are linked; None: where gunicorn runs several."""
+    mesh_dir: str | None = None
+    """Where they find each other; servers that share it and their path are one group."""
     serializer: Literal["default", "msgpack"] | Codec = "default"
     """What packets are written in: JSON, MessagePack, or a codec of your own."""
     logger: Any = False
@@ -443,6 +447,8 @@ CHECKS: dict[str, Check] = {
     "allow_request": Check("None or a function", _or_none(_function)),
     "generate_id": Check("None or a function", _or_none(_function)),
     "client_manager": Check("None or a flask_sio.MessageQueue", _queue),
+    "mesh": Check("None, True or False", _or_none(_bool)),
+    "mesh_dir": Check("None or a directory's path", _or_none(_directory)),
     "serializer": Check(
         "'default', 'msgpack', or an object or class with render(packet), "
         "compose(packet, body) and decoder(max_attachments, max_bytes); "

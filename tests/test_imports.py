@@ -22,15 +22,16 @@ RANKS = {
     "options": 3,  # reads the engine's policies of cookie and CORS, which read nothing back
     "engine": 3,
     "adapters": 3,
-    "server": 4,
-    "compat": 4,
-    "mounts": 5,
-    "namespace": 5,
+    "mesh": 4,  # above the engine, which knows it by a Protocol; below the server, which makes it
+    "server": 5,
+    "compat": 5,
+    "mounts": 6,
+    "namespace": 6,
     "exceptions": 1,
-    "signals": 5,
-    "extension": 6,
-    "testing": 6,
-    "test_client": 6,
+    "signals": 6,
+    "extension": 7,
+    "testing": 7,
+    "test_client": 7,
     "__init__": 8,
 }
 FRAMEWORKS = {

@@ -54,6 +54,8 @@ DEFAULTS = {
     "client_dir": None,
     "generate_id": None,
     "client_manager": None,
+    "mesh": None,
+    "mesh_dir": None,
     "serializer": "default",
     "logger": False,
     "engineio_logger": False,

@@ -36,6 +36,11 @@ Session = Connection | Away
 _FD_RESERVE = 64
 """Descriptors left to the application: files, databases, the listener."""
 _OWN_FDS = 16
+_LISTENING_S = 1.2
+_WINDOW = 0.75
+"""The part of an ending worker's time in which its clients are closed."""
+_CLOSED_PER_S = 50
+"""Clients that one of several ending workers closes in a second; more if there are too many."""
 
 
 class Engine:
@@ -155,7 +160,20 @@ class Engine:
 
     def _tick(self) -> None:
         if not self.is_draining and worker.is_stopping():
+            self._drain_as_worker()
+
+    def _drain_as_worker(self) -> None:
+        """Close the clients so that those of several workers come back at others.
+
+        One after another, and not before gunicorn's workers have stopped listening, which
+        they look at once a second: else many would come back to one that ends, too.
+        """
+        if not self._has_others:
             self.drain()
+            return
+        whole = _WINDOW * worker.grace_s()
+        first = min(_LISTENING_S, whole / 2)
+        self.drain(first, first + min(whole - first, len(self.connections) / _CLOSED_PER_S))
 
     def log(self, message: str, *args: Any) -> None:
         """Log from the owner's turn, where nothing may wait."""
@@ -246,15 +264,25 @@ class Engine:
 
     # -- shutdown ----------------------------------------------------------------------
 
-    def drain(self) -> None:
+    def drain(self, first_s: float = 0.0, last_s: float = 0.0) -> None:
         """Close every client cleanly and take no new ones. Owner's turn.
 
         Polls are answered, WebSockets get close code 1001; no client is told of a server
-        disconnect, so that stock clients come back by themselves.
+        disconnect, so that stock clients come back by themselves. With times, in seconds
+        from now, the clients are closed between them, and can be reached until then.
         """
         self.is_draining = True
-        for connection in list(self.connections.values()):
-            self.loop.run(connection.shut_down)  # each in its own turn: a failure stops no other
+        if self._has_others and self.others is not None:
+            self.others.drain()
+        connections, now = list(self.connections.values()), self.loop.now()
+        for place, connection in enumerate(connections, 1):
+            # Each in its own turn: a failure stops no other.
+            if last_s:
+                self.loop.run(connection.nudge)
+                when = now + first_s + (last_s - first_s) * place / len(connections)
+                self.loop.call_at(when, connection.shut_down)
+            else:
+                self.loop.run(connection.shut_down)
 
     def shutdown(self, timeout: float = 5.0) -> bool:
         """Drain and wait until all are gone and no handler runs.
@@ -263,14 +291,15 @@ class Engine:
         """
         if self._loop is None:
             return True
-        loop = self._loop
-        loop.call(self.drain)
+        self._loop.call(self.drain)
+        return self._await_end(self._loop, timeout)
+
+    def _await_end(self, loop: Loop, timeout: float) -> bool:
         gone = loop.waiter()
         deadline = loop.now() + timeout
 
         def look() -> None:
-            is_over = not (self.streams or loop.running_handlers or self.has_clients())
-            if is_over or loop.now() >= deadline:
+            if not self._is_in_use(loop) or loop.now() >= deadline:
                 gone.set()
             else:
                 loop.call_at(loop.now() + 0.02, look)
@@ -279,9 +308,19 @@ class Engine:
         gone.wait(timeout + 1.0)
         is_clean = not self.streams
         loop.call(self._abort_streams)
+        self._leave_others(loop)
         atexit.unregister(self._hold_worker)
         loop.run(loop.stop)
         return is_clean
+
+    def _is_in_use(self, loop: Loop) -> bool:
+        is_open = any(each.state == "open" for each in self.connections.values())
+        return bool(is_open or self.streams or loop.running_handlers or self.has_clients())
+
+    def _leave_others(self, loop: Loop) -> None:
+        if self._has_others and self.others is not None:
+            loop.call(self.others.close)
+            self._has_others = False
 
     def _abort_streams(self) -> None:
         """Give back what still lingers: without its loop nobody would."""
@@ -297,7 +336,10 @@ class Engine:
         if not self._is_serving or loop is None:
             return
         if self.connections or self.streams or loop.running_handlers or self.has_clients():
-            self.shutdown(worker.grace_s())
+            if not self.is_draining:
+                loop.call(self._drain_as_worker)
+            self._await_end(loop, worker.grace_s())
+        self._leave_others(loop)
 
     def _forget_everything(self) -> None:
         """In a forked child: the clients, the loop and the locks are the parent's."""
@@ -307,6 +349,9 @@ class Engine:
         connections, self.connections = self.connections, {}
         self._loop_lock = threading.Lock()
         self._is_serving = False
+        self._is_ready = False
+        self._has_others = False
+        self._ready_lock = threading.Lock()
         self._borrowers = set()
         self.is_draining = False
         self.admission.clear()
@@ -318,6 +363,8 @@ class Engine:
             loop.forget()
         for stream in streams:
             stream.close_in_child()
+        if self.others is not None:
+            self.others.forget()
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()

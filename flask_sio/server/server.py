@@ -18,6 +18,7 @@ from flask_sio.adapters.memory import MemoryAdapter
 from flask_sio.engine.connection import Connection
 from flask_sio.engine.endpoint import Endpoint
 from flask_sio.engine.server import Engine
+from flask_sio.mesh.mesh import Mesh
 from flask_sio.options import ServerOptions
 from flask_sio.protocol import sio
 from flask_sio.protocol.codec import json_of, make_codec
@@ -67,6 +68,10 @@ class Server(Registering, Emitting):
         """What other servers are told in, whatever clients speak."""
         self.codec = make_codec(self.options.serializer, self.json)
         self.engine = Engine(self.options, self._accept)
+        opts = self.options
+        self.mesh = Mesh(self.engine, opts.mesh, opts.mesh_dir, opts.path)
+        """The other workers of this host."""
+        self.engine.others = self.mesh
         self.engine.hooks.surround = self.convention.surround
         self._endpoint = Endpoint(self.engine)
         self.slow_handler_hook = self.on_slow_handler

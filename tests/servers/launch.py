@@ -142,7 +142,7 @@ def launched(
     server = Running(process, port, log_path, cafile=cafile, interrupt=interrupt)
     try:
         _wait_until(server, "listen", lambda: _listens(server))
-        _wait_until(server, "start", lambda: server.log().count(gunicorn_conf.READY) >= workers)
+        started(server, workers)
         yield server
     finally:
         try:
@@ -153,6 +153,11 @@ def launched(
                 os.killpg(process.pid, signal.SIGKILL)
     if clean:
         server.assert_clean_log()
+
+
+def started(server: Running, workers: int) -> None:
+    """Wait until so many of gunicorn's workers have started, those that have ended included."""
+    _wait_until(server, "start", lambda: server.log().count(gunicorn_conf.READY) >= workers)
 
 
 def _listens(server: Running) -> bool:

@@ -1,19 +1,106 @@
-"""More than one worker: not served yet, and said so."""
+"""Several workers of gunicorn: any of them takes any request, and their ends harm few."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers.launch import free_port, gunicorn, launched
-from tests.servers.matrix import PLAIN
+import pytest
+
+from tests.servers.launch import Running, free_port, gunicorn, launched, started
+from tests.servers.matrix import FLASK, PLAIN
+from tests.servers.node import need_node, run_node
 from tests.servers.raw import http
 
+WORKERS = {"gevent": 4, "gthread": 2}
 
-def test_several_workers_are_warned_of(tmp_path: Path) -> None:
-    """Each worker says at its first request that it knows its own clients only."""
+
+@contextmanager
+def several(
+    tmp_path: Path, worker: str, *options: str, cafile: Path | None = None
+) -> Iterator[Running]:
+    """Run gunicorn with more than one worker, all of them ready."""
+    port, number = free_port(), WORKERS[worker]
+    command = gunicorn(FLASK, port, worker, "-w", str(number), *options)
+    log = tmp_path / "server.log"
+    with launched(command, port, log, cafile=cafile, workers=number) as running:
+        yield running
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("worker", WORKERS)
+def test_events_find_their_worker(worker: str, tmp_path: Path) -> None:
+    """Polling, WebSocket and upgrades: every event is acked once and in order, none is refused."""
+    need_node()
+    with several(tmp_path, worker) as server:
+        for mode, upgraded in (("default", 20), ("polling", 0), ("websocket", 20)):
+            result = run_node("matrix.mjs", server, mode, 20, 10)
+            del result["ms"]
+            assert result == {
+                "connected": 20,
+                "upgraded": upgraded,
+                "on_websocket": upgraded,
+                "cut": 0,
+                "lost": 0,
+                "doubled": 0,
+                "disordered": 0,
+            }
+    log = server.log()
+    assert '" 400 ' not in log
+    if worker == "gevent":  # with threads a poll that waited says 101 as well
+        assert log.count('HTTP/1.1" 101 ') == 40
+
+
+@pytest.mark.node
+def test_encrypted_upgrades_are_relayed(tmp_path: Path, tls_files: tuple[Path, Path]) -> None:
+    """A socket that cannot leave its process serves the session of another one nevertheless."""
+    need_node()
+    cert, key = tls_files
+    files = ("--certfile", str(cert), "--keyfile", str(key))
+    with several(tmp_path, "gevent", *files, cafile=cert) as server:
+        result = run_node("matrix.mjs", server, "default", 20, 10)
+        assert (result["upgraded"], result["lost"], result["disordered"]) == (20, 0, 0)
+
+
+@pytest.mark.node
+def test_the_end_of_a_worker_harms_its_own_clients_only(tmp_path: Path) -> None:
+    """After kill -9 its clients come back, on other workers; nobody else notices."""
+    need_node()
+    with several(tmp_path, "gevent") as server:
+        result = run_node("workers.mjs", server, "kill", 24, server.process.pid)
+        started(server, WORKERS["gevent"] + 1)
+        assert result.pop("reasons") in ([], ["transport close"])
+        assert result == {"on_polling": 0, "others": 0, "twice": 0, "unanswered": 0}
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("worker", WORKERS)
+def test_a_reload_brings_every_client_back(worker: str, tmp_path: Path) -> None:
+    """On SIGHUP each is closed once, never by a "server disconnect", and reconnects by itself."""
+    need_node()
+    with several(tmp_path, worker, "--graceful-timeout", "8") as server:
+        result = run_node("workers.mjs", server, "reload", 24, server.process.pid)
+        started(server, 2 * WORKERS[worker])
+        assert result == {
+            "on_polling": 0,
+            "others": 0,
+            "twice": 0,
+            "reasons": ["transport close"],
+            "unanswered": 0,
+        }
+    assert "Worker graceful timeout" not in server.log()
+
+
+def test_workers_that_cannot_be_linked_say_so(tmp_path: Path) -> None:
+    """Each says at its first request why, and what to do."""
     port = free_port()
+    os.chmod(tmp_path, 0o777)
     command = gunicorn(PLAIN, port, "gevent", "-w", "2")
-    with launched(command, port, tmp_path / "server.log", workers=2) as running:
+    env = {"FLASK_SIO_DIR": str(tmp_path)}
+    with launched(command, port, tmp_path / "server.log", env=env, workers=2) as running:
         http(running, "GET", "/socket.io/?EIO=4&transport=polling")
     log = (tmp_path / "server.log").read_text()
-    assert "gunicorn runs 2 workers, but a worker knows its own clients only" in log
+    assert "gunicorn runs 2 workers, but they cannot be linked (others may write to" in log
+    assert "or run one worker: -w 1" in log

@@ -9,6 +9,8 @@ import sys
 import threading
 from typing import Any
 
+from flask_sio import ids
+
 HANDLED: dict[str, int] = {}
 """How often each handler ran in this process."""
 
@@ -21,6 +23,7 @@ def stats() -> dict[str, Any]:
     gc.collect()
     return {
         "pid": os.getpid(),
+        "tag": ids.worker_prefix(),
         "greenlets": greenlets(),
         "threads": threading.active_count(),
         "os_threads": status("Threads"),
