@@ -20,22 +20,22 @@ from werkzeug.test import EnvironBuilder
 from benchmarks.measuring import core
 from benchmarks.report import table
 from flask_sio import Server, SocketIO, emit
-from flask_sio.adapters.memory import MemoryAdapter
+from flask_sio.adapters.rooms import Rooms
 from flask_sio.engine.memory import masked
 from flask_sio.engine.websocket import WebSocket
 from flask_sio.protocol import sio, websocket
 from flask_sio.protocol.json_codec import JsonCodec
 
-RUN_S, RUNS = 0.05, 7
+RUN_S = 0.05
 Case = tuple[str, int, Callable[[], object]]
 """What it is, how many of it one call does, the call."""
 
 
-def best_us(fn: Callable[[], object], each: int) -> float:
+def best_us(fn: Callable[[], object], each: int, runs: int) -> float:
     """Return what one of ``each`` costs in the best run."""
     fn()
     best, count = float("inf"), 1
-    for _ in range(RUNS):
+    for _ in range(runs):
         start = time.perf_counter()
         for _ in range(count):
             fn()
@@ -130,37 +130,23 @@ def dispatch(name: str, server: Server) -> Iterator[Case]:
 def fan_out(server: Server) -> Iterator[Case]:
     connected(server, 1000)
     yield "fan-out: a broadcast, per recipient of 1,000", 1000, lambda: server.emit("news", "x")
-    adapter = MemoryAdapter()
-
-    class Recipient:
-        def __init__(self, number: int) -> None:
-            self.id = str(number)
-
-        def deliver(self, encoded: Any) -> bool:
-            return True
-
-    everyone = [Recipient(number) for number in range(1000)]
+    rooms = Rooms()
+    everyone: list[Any] = list(server.spaces["/"].rooms.everyone.values())
     for recipient in everyone:
-        adapter.add(recipient)
-        adapter.join(recipient, "room")
-    encoded = sio.encode(sio.Packet(sio.EVENT, "/", ["news"]))
-    some = everyone[500]
+        rooms.add(recipient)
+        rooms.join(recipient, "room")
 
     def churn() -> None:
-        adapter.leave(some, "room")
-        adapter.join(some, "room")
+        rooms.leave(everyone[500], "room")
+        rooms.join(everyone[500], "room")
 
-    yield (
-        "fan-out: rooms alone, per recipient",
-        1000,
-        lambda: adapter.broadcast(encoded, ["room"], ()),
-    )
+    yield "fan-out: who is in a room, per recipient", 1000, lambda: rooms.select(["room"])
     yield "fan-out: leave and join a room of 1,000", 1, churn
 
 
 def context(app: Flask, socketio: SocketIO) -> Iterator[Case]:
     environ = EnvironBuilder("/socket.io/").get_environ()
-    socket: Any = next(iter(socketio.server.space("/").adapter.everyone.values()))
+    socket: Any = next(iter(socketio.server.spaces["/"].rooms.everyone.values()))
     invoke = socketio.server.convention.invoke
 
     def with_request() -> None:
@@ -196,14 +182,15 @@ def plain() -> Server:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.micro", description=__doc__)
     parser.add_argument("--only", default="", help="the beginning of the names to run")
-    only = parser.parse_args().only
+    parser.add_argument("--runs", type=int, default=7)
+    chosen = parser.parse_args()
     lines = []
     with core(0), program() as (app, socketio):
         cases = [*codec(), *framing(), *dispatch("Flask", socketio.server)]
         cases += [*dispatch("no Flask", plain()), *fan_out(plain()), *context(app, socketio)]
         for name, each, fn in cases:
-            if name.startswith(only):
-                lines.append([name, f"{best_us(fn, each):.2f}"])
+            if name.startswith(chosen.only):
+                lines.append([name, f"{best_us(fn, each, chosen.runs):.2f}"])
     print(table(["", "us"], lines))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.measuring import LoadError, Server, load, running, weigh
-from benchmarks.peers import PEERS, MissingError, prepare_c
+from benchmarks.peers import PEERS, ROOT, MissingError, prepare_c
 from tests.conftest import missing
 
 SHORT = ["--seconds", "0.2", "--warmup", "0.05"]
@@ -81,6 +82,28 @@ def test_a_refusal_ends_the_generator_with_its_reason(ours: Server) -> None:
     """What a server should not do is an error, not a number: here a program without jobs."""
     with pytest.raises(LoadError, match="do not fill the rooms evenly"):
         load(ours, ["--mode", "fanout", "--connections", "7", "--rooms", "2"])
+
+
+@pytest.mark.parametrize(
+    ("program", "line"),
+    [
+        (["growth", "--sizes", "20", "--seconds", "0.1", "--here"], "| 20 "),
+        (["micro", "--runs", "1"], "| dispatch: echo, Flask"),
+    ],
+    ids=["growth", "micro"],
+)
+def test_the_other_programs_run(program: list[str], line: str, ours: Server) -> None:
+    """What measures growth and the parts of an event runs to its end and prints its table."""
+    name, *arguments = program
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert line in done.stdout
 
 
 def sample(number: int, peer: str, rate: float, **more: Any) -> dict[str, Any]:
