@@ -48,6 +48,10 @@ class ServerOptions:
     max_http_buffer_size: int = 1_000_000
     """Bytes of one POST body or WebSocket message; announced as ``maxPayload``."""
     allow_upgrades: bool = True
+    allow_eio3: bool = True
+    """Also serve Engine.IO 3: socket.io-client 1 and 2."""
+    jsonp: bool = False
+    """Let clients of Engine.IO 3 poll by script tags, which any page may do."""
     http_compression: bool = True
     compression_threshold: int = 1024
     """Bytes from which a poll answer is compressed."""
@@ -175,6 +179,10 @@ class ServerOptions:
         if options.json is not None and options.serializer != "default":
             raise ConfigError(
                 f"json={options.json!r}, serializer={options.serializer!r}: accepted is one of them"
+            )
+        if options.jsonp and not options.allow_eio3:
+            raise ConfigError(
+                "jsonp=True, allow_eio3=False: only clients of Engine.IO 3 have JSONP"
             )
         if _is_empty(options.cors_allowed_origins):
             _warn(_EMPTY_ORIGINS)
@@ -407,6 +415,8 @@ CHECKS: dict[str, Check] = {
     "ping_timeout": _SECONDS,
     "max_http_buffer_size": _AT_LEAST_1,
     "allow_upgrades": _BOOL,
+    "allow_eio3": _BOOL,
+    "jsonp": _BOOL,
     "http_compression": _BOOL,
     "compression_threshold": _AT_LEAST_0,
     "cookie": Check("None, a name or a dict", _cookie),

@@ -116,8 +116,10 @@ class Peer(Reader):
 class Frames(Peer):
     """A WebSocket: a new session's, or beside the polling session ``sid``."""
 
-    def __init__(self, place: Place, sid: str = "", *, early: bytes = b"") -> None:
-        path = f"{ENDPOINT}websocket" + (f"&sid={sid}" if sid else "")
+    endpoint = ENDPOINT
+
+    def __init__(self, place: Place, sid: str = "", *, early: bytes = b"", query: str = "") -> None:
+        path = f"{self.endpoint}websocket{query}" + (f"&sid={sid}" if sid else "")
         super().__init__(place, upgrade_request(path) + early)
         self.head = self.through(b"\r\n\r\n").decode()
         assert self.head.startswith("HTTP/1.1 101 Switching Protocols\r\n"), self.head
@@ -181,15 +183,17 @@ class Frames(Peer):
 class Poller:
     """A session on long polling; each request has a connection of its own."""
 
+    endpoint = ENDPOINT
+
     def __init__(self, place: Place, query: str = "") -> None:
         self.place = place
-        answer = ask(place, request("GET", f"{ENDPOINT}polling{query}"))
+        answer = ask(place, request("GET", f"{self.endpoint}polling{query}"))
         assert answer.status == 200, answer
         self.handshake = answer
         self.opened = answer.body.decode()
-        """The open packet."""
-        self.sid = json.loads(self.opened[1:])["sid"]
-        self.path = f"{ENDPOINT}polling&sid={self.sid}"
+        """The open packet, as this revision writes it."""
+        self.sid = str(json.loads(self.opened[self.opened.index("{") :])["sid"])
+        self.path = f"{self.endpoint}polling&sid={self.sid}"
 
     def ask(
         self, method: str, headers: Mapping[str, str | None] | None = None, body: bytes = b""

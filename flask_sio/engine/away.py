@@ -46,6 +46,10 @@ class Away(PollSource, Protocol):
     def transport_name(self) -> str:
         """The request's own: whether it is the session's is for the owner to say."""
 
+    @property
+    def revision(self) -> str:
+        """The request's own, likewise."""
+
     def post(self, body: bytes) -> Response:
         """Let the owner act on the body of a POST. Waits; not in a turn."""
 

@@ -1,7 +1,8 @@
 """One Engine.IO connection: what a client keeps while its transport changes.
 
-Everything here happens in the owner's turn (`runtime/loop.py`). A connection has one
-transport, polling or WebSocket, and while it upgrades a probing WebSocket beside it:
+This is revision 4; what differs in revision 3 is in `connection3.py`. Everything happens in
+the owner's turn (`runtime/loop.py`). A connection has one transport, polling or WebSocket,
+and while it upgrades a probing WebSocket beside it:
 
 ====== =========== =========== ===========================================
 packet polling     websocket   probing websocket
@@ -18,11 +19,12 @@ packet polling     websocket   probing websocket
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flask_sio.engine.latest import Latest
+from flask_sio.engine.payload import PAYLOAD_4, Payload
 from flask_sio.engine.polling import HeldPoll, Polling
 from flask_sio.errors import PacketError
 from flask_sio.protocol import eio
@@ -66,6 +68,14 @@ class Handler(Protocol):
 class Connection:
     """One client's Engine.IO connection."""
 
+    revision = "4"
+    """Of Engine.IO, as a request's ``EIO`` has it."""
+    payload: Payload = PAYLOAD_4
+    """How its polls are written and its POSTs are read."""
+
+    _decode = staticmethod(eio.decode_packet)
+    _new_heartbeat: type[Heartbeat] = Heartbeat
+
     __slots__ = (
         "_heartbeat",
         "_latest",
@@ -95,7 +105,7 @@ class Connection:
         self.probe: Probe | None = None
         self._latest: Latest | None = None
         now = engine.loop.now()
-        self._heartbeat = Heartbeat(now)
+        self._heartbeat = self._new_heartbeat(now)
         self._timer: Timer | None = engine.loop.call_at(
             now + engine.options.ping_interval_s, self._beat
         )
@@ -135,7 +145,7 @@ class Connection:
             self.receive("4", text[1:])
             return
         try:
-            packet = eio.decode_packet(text)
+            packet = self._decode(text)
         except PacketError:
             self.end("parse error")
         else:
@@ -297,6 +307,9 @@ class Connection:
             self.polling.send_first(eio.PING_PACKET)
 
     # -- upgrade -----------------------------------------------------------------------
+
+    def expect_websocket(self, query: Mapping[str, str]) -> None:
+        """Learn with what query a WebSocket for this connection was asked for."""
 
     def upgrade(self, websocket: WebSocket) -> None:
         """Make the probed WebSocket the transport and send it what polling had left."""

@@ -18,6 +18,7 @@ from flask_sio.engine.gate import EngineRequest, Refusal, check
 from flask_sio.engine.hooks import merged
 from flask_sio.engine.http import Response
 from flask_sio.engine.owned import BrokenPost, answer_get, decode_post, read_post
+from flask_sio.engine.payload import Packets
 from flask_sio.engine.polling import Answer, HeldPoll
 from flask_sio.engine.release import AbortWatch, ReleasedPoll
 from flask_sio.engine.server import Engine, Session
@@ -84,12 +85,8 @@ class Endpoint:
                 "may connect, ProxyFix or trusted_proxies what a proxy forwards (said once)",
                 request.origin,
             )
-        elif refusal.code == 5:
-            self._engine.warn_once(
-                "refused a client that speaks Engine.IO revision %.20r; this server speaks "
-                "revision 4: socket.io-client 3 or 4 (said once)",
-                request.eio,
-            )
+        elif refusal.code == 5 or refusal.context == "JSONP_OFF":
+            self._engine.warn_once("refused a client: %s (said once)", refusal.message)
         self._engine.hooks.refused(request, refusal)
         return self._send(request, http.refusal(request.is_upgrade, refusal), start_response)
 
@@ -113,9 +110,12 @@ class Endpoint:
             return self._refuse(request, refusal, start_response)
         upgrades = self._upgrades(environ, start_response)
         kept, context = slim(environ), copy_context()
-        connection = engine.loop.call(lambda: engine.open(sid, kept, context, polling=True))
-        parts = [engine.open_packet(connection, upgrades).text]
-        response = self._compressed(request, answer_get(parts))
+        query = request.query if request.eio == "3" else None
+        connection = engine.loop.call(
+            lambda: engine.open(sid, kept, context, polling=True, query_3=query)
+        )
+        opened = Packets(connection.payload, [engine.open_packet(connection, upgrades).text])
+        response = self._compressed(request, answer_get(opened))
         cookie = engine.cookie.set_cookie(connection.sid)
         if cookie is not None:
             response.headers.append(cookie)
@@ -176,7 +176,7 @@ class Endpoint:
         if not loop.call(session.begin_post):
             return http.bad_request()
         try:
-            packets = decode_post(self._body(request, start_response))
+            packets = decode_post(session, request, self._body(request, start_response))
         except BrokenPost as broken:
             if broken.reason is not None:
                 loop.run(session.end, broken.reason)
@@ -191,7 +191,7 @@ class Endpoint:
         deadline = BodyDeadline(self._engine.loop, dict(request.environ), start_response)
         try:
             with deadline.of(options.body_timeout):
-                return read_post(request.environ, options.max_http_buffer_size)
+                return read_post(request, options.max_http_buffer_size)
         except BrokenPost as broken:
             if deadline.passed:
                 broken.response = http.timed_out()

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple, Protocol
 from flask_sio.engine import http
 from flask_sio.engine.cors import is_legal
 
-REVISIONS = ("4",)
-"""The values of ``EIO`` that are served. Engine.IO 3 comes in here, and in ``_other_revision``."""
-
 _SID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REVISION = re.compile(r"[0-9]{1,3}")
+_REVISION_4 = "revision 4 (socket.io-client 3 and 4)"
 
 
 class Session(Protocol):
@@ -26,6 +25,8 @@ class Session(Protocol):
 
     @property
     def transport_name(self) -> str: ...
+    @property
+    def revision(self) -> str: ...
 
 
 class Origins(Protocol):
@@ -41,6 +42,12 @@ class GateOptions(Protocol):
     def transports(self) -> Collection[str]: ...
     @property
     def cors(self) -> Origins: ...
+    @property
+    def revisions(self) -> Collection[str]:
+        """The values of ``EIO`` that are served."""
+
+    @property
+    def jsonp(self) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -61,6 +68,10 @@ class EngineRequest:
     added: list[tuple[str, str]] = field(default_factory=list, repr=False)
     """Headers that hooks have set for the answer, if it is no refusal."""
 
+    @property
+    def content_type(self) -> str:
+        return _text(self.environ, "CONTENT_TYPE")
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, Any]) -> EngineRequest:
         """Read a WSGI environ. Never raises."""
@@ -80,7 +91,10 @@ class EngineRequest:
 
 @dataclass(slots=True, frozen=True)
 class Refusal:
-    """Why a request is refused; the peer gets ``code`` and ``message`` only."""
+    """Why a request is refused; the peer gets ``code`` and ``message`` only.
+
+    The message is fixed, but for the revision of a client that speaks a wrong one.
+    """
 
     code: int
     context: str
@@ -94,6 +108,8 @@ class Rule(NamedTuple):
     refuses: Callable[[EngineRequest, Session | None, GateOptions], bool]
     code: int
     context: str
+    advice: Callable[[EngineRequest, GateOptions], str] | None = None
+    """Gives the message where the code's own does not say what to change."""
 
 
 def check(
@@ -106,9 +122,10 @@ def check(
     closed by the caller, as engine.io does.
     """
     session = lookup(request.sid) if _SID.fullmatch(request.sid) else None
-    for refuses, code, context in RULES:
+    for refuses, code, context, advice in RULES:
         if refuses(request, session, options):
-            return Refusal(code, context, http.ERRORS[code][1])
+            message = http.ERRORS[code][1] if advice is None else advice(request, options)
+            return Refusal(code, context, message)
     return None
 
 
@@ -138,6 +155,12 @@ def _asks_websocket(environ: Mapping[str, Any]) -> bool:
     return bool(upgrade) and "websocket" in [item.strip() for item in upgrade.lower().split(",")]
 
 
+def _is_ancient(request: EngineRequest, _: Session | None, __: GateOptions) -> bool:
+    """Tell whether this is the first request of a Socket.IO 0.9 client, ``/socket.io/1/?t=``."""
+    path = _text(request.environ, "PATH_INFO")
+    return not request.eio and not request.transport and path.endswith("/1/")
+
+
 def _unknown_transport(request: EngineRequest, _: Session | None, options: GateOptions) -> bool:
     return request.transport not in options.transports
 
@@ -161,7 +184,7 @@ def _other_transport(request: EngineRequest, session: Session | None, _: GateOpt
 
 
 def _other_revision(request: EngineRequest, session: Session | None, _: GateOptions) -> bool:
-    return session is not None and request.eio not in REVISIONS
+    return session is not None and request.eio != session.revision
 
 
 def _bad_method(request: EngineRequest, session: Session | None, _: GateOptions) -> bool:
@@ -179,11 +202,43 @@ def _refused_origin(request: EngineRequest, session: Session | None, options: Ga
     return not options.cors.allows(request.environ)
 
 
-def _unserved_revision(request: EngineRequest, session: Session | None, _: GateOptions) -> bool:
-    return session is None and request.eio not in REVISIONS
+def _unserved_revision(
+    request: EngineRequest, session: Session | None, options: GateOptions
+) -> bool:
+    return session is None and request.eio not in options.revisions
+
+
+def _unwanted_jsonp(request: EngineRequest, session: Session | None, options: GateOptions) -> bool:
+    return session is None and is_jsonp(request) and not options.jsonp
+
+
+def is_jsonp(request: EngineRequest) -> bool:
+    """Tell whether a handshake asks for polling by script tags, as only revision 3 does."""
+    return request.eio == "3" and request.transport == "polling" and "j" in request.query
+
+
+def _revision_advice(request: EngineRequest, options: GateOptions) -> str:
+    serves_3 = "3" in options.revisions
+    ours = "revisions 3 and 4 (socket.io-client 1 to 4)" if serves_3 else _REVISION_4
+    if request.eio == "3":  # and it is served no more
+        theirs = "Engine.IO revision 3 (socket.io-client 1 or 2)"
+        todo = "update the client, or let the server have allow_eio3=True"
+    elif _is_ancient(request, None, options):
+        theirs, todo = "Socket.IO 0.9", "use socket.io-client 4"
+    elif _REVISION.fullmatch(request.eio):
+        theirs, todo = f"Engine.IO revision {request.eio}", "use socket.io-client 4"
+    else:
+        theirs, todo = "no known revision of Engine.IO", "its requests need EIO=4"
+    message = http.ERRORS[5][1]
+    return f"{message}: this client speaks {theirs}, this server {ours}; {todo}"
+
+
+def _jsonp_advice(_: EngineRequest, __: GateOptions) -> str:
+    return "JSONP polling is off; it needs jsonp=True on the server"
 
 
 RULES = (
+    Rule(_is_ancient, 5, "", _revision_advice),
     Rule(_unknown_transport, 0, ""),
     Rule(_illegal_origin, 3, "INVALID_ORIGIN"),
     Rule(_unknown_sid, 1, ""),
@@ -193,5 +248,6 @@ RULES = (
     Rule(_bad_method, 2, ""),
     Rule(_no_upgrade, 3, "TRANSPORT_HANDSHAKE_ERROR"),
     Rule(_refused_origin, 4, "INVALID_ORIGIN"),
-    Rule(_unserved_revision, 5, ""),
+    Rule(_unserved_revision, 5, "", _revision_advice),
+    Rule(_unwanted_jsonp, 3, "JSONP_OFF", _jsonp_advice),
 )

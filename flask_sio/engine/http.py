@@ -111,15 +111,15 @@ def refusal(is_upgrade: bool, refused: Refused) -> Response:
     if not is_upgrade:
         return error(refused.code, refused.message)
     response = ws_error(refused.code)
-    if refused.context == ALLOW_REQUEST:  # a 403 there too, and the program's own words
+    response.body = refused.message.encode("utf-8", "replace")
+    if refused.context == ALLOW_REQUEST:  # a 403 there too
         response.status = ERRORS[refused.code][0]
-        response.body = refused.message.encode("utf-8", "replace")
     return response
 
 
-def poll_answer(payload: bytes) -> Response:
-    """Answer a GET with an encoded Engine.IO 4 payload."""
-    return Response("200 OK", [("Content-Type", "text/plain; charset=UTF-8"), *private()], payload)
+def poll_answer(payload: bytes, content_type: str = "text/plain; charset=UTF-8") -> Response:
+    """Answer a GET with an encoded payload."""
+    return Response("200 OK", [("Content-Type", content_type), *private()], payload)
 
 
 def post_ok() -> Response:

@@ -8,14 +8,14 @@ hooks, compression, is added where the request came in, so no user code runs her
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flask_sio.engine import http
 from flask_sio.engine.connection import Connection, Reason
 from flask_sio.engine.gate import EngineRequest, check
 from flask_sio.engine.http import Response
-from flask_sio.engine.polling import Answer, HeldPoll, payload
+from flask_sio.engine.payload import OCTETS
+from flask_sio.engine.polling import Answer, HeldPoll
 from flask_sio.engine.upgrade import Upgrade
 from flask_sio.errors import PacketError, PayloadTooBig
 from flask_sio.protocol import eio
@@ -36,33 +36,33 @@ def answer_get(given: Answer) -> Response:
     """Make the answer to a GET of a session."""
     if isinstance(given, Response):
         return given
-    return http.bad_request() if given is None else http.poll_answer(payload(given))
+    return http.bad_request() if given is None else given.response()
 
 
-def read_post(environ: Mapping[str, Any], limit: int) -> bytes:
+def read_post(request: EngineRequest, limit: int) -> bytes:
     """Read the body of a POST. Not in a turn.
 
     Raises:
         BrokenPost: it is too big, not whole, or of a type that no client sends.
     """
-    if environ.get("CONTENT_TYPE") == "application/octet-stream":
+    if request.content_type == OCTETS and request.eio != "3":
         raise BrokenPost(http.bad_request(), "transport error")
     try:
-        return http.read_body(environ, limit)
+        return http.read_body(request.environ, limit)
     except PayloadTooBig:
         raise BrokenPost(http.too_large(), None) from None
     except (http.BodyAborted, PacketError):
         raise BrokenPost(http.bad_request(), "transport error") from None
 
 
-def decode_post(body: bytes) -> list[eio.Packet]:
-    """Decode the body of a POST.
+def decode_post(connection: Connection, request: EngineRequest, body: bytes) -> list[eio.Packet]:
+    """Decode the body of a POST, as its connection writes them.
 
     Raises:
         BrokenPost: it cannot be read.
     """
     try:
-        return eio.decode_payload(body)
+        return connection.payload.decode(body, request.content_type)
     except PacketError:
         raise BrokenPost(http.bad_request(), "parse error") from None
 
@@ -84,7 +84,7 @@ def take_post(engine: Engine, request: EngineRequest, body: bytes) -> Response:
     if not connection.begin_post():
         return http.bad_request()
     try:
-        packets = decode_post(body)
+        packets = decode_post(connection, request, body)
     except BrokenPost as broken:
         if broken.reason is not None:
             connection.end(broken.reason)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from flask_sio.engine.http import Response
+from flask_sio.engine.payload import Packets
 from flask_sio.protocol import eio
-from flask_sio.protocol.encoded import Encoded
+from flask_sio.protocol.encoded import Encoded, Part
 
 if TYPE_CHECKING:
     from flask_sio.engine.connection import Connection
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 MAX_PACKETS = 16
 """Packets in one answer; python-engineio's client refuses more (trap 47)."""
 
-Parts = list[str]
-
-Answer = Parts | Response | None
+Answer = Packets | Response | None
 """Of a GET: its packets; what the session's owner has made of them, where that is another
 worker; None for a request that must be refused (400)."""
 
@@ -93,7 +92,9 @@ class Polling:
         return True
 
     def send_first(self, encoded: Encoded) -> None:
-        """Queue a heartbeat before everything else."""
+        """Queue a heartbeat before everything else, unless it waits there already."""
+        if self._queue and self._queue[0] is encoded:
+            return
         self._queue.appendleft(encoded)
         self._queued_bytes += encoded.size
         self._flush_soon()
@@ -109,9 +110,9 @@ class Polling:
         if self.held is not None and self._queue:
             self._answer(self._take())
 
-    def _take(self) -> Parts:
+    def _take(self) -> list[Part]:
         """Return up to `MAX_PACKETS` queued packets; what does not fit stays queued."""
-        parts: Parts = []
+        parts: list[Part] = []
         while self._queue and len(parts) < MAX_PACKETS:
             encoded = self._queue[0]
             fits = MAX_PACKETS - len(parts)
@@ -140,13 +141,13 @@ class Polling:
             if not self._queue and len(parts) < MAX_PACKETS:
                 parts = [*parts, eio.CLOSE] if parts else [eio.NOOP, eio.CLOSE]
                 connection.end("transport close")
-            held.answer(parts)
+            held.answer(self._packets(parts))
             return False
         if self._queue:
-            held.answer(self._take())
+            held.answer(self._packets(self._take()))
             return False
         if connection.probe is not None and connection.probe.probed:
-            held.answer([eio.NOOP])
+            held.answer(self._packets([eio.NOOP]))
             return False
         self.held = held
         return True
@@ -155,7 +156,7 @@ class Polling:
         """Note that the peer of a held GET has gone."""
         if self.held is held:
             self.held = None
-            held.answer([eio.NOOP])
+            held.answer(self._packets([eio.NOOP]))
             self._connection.end("transport error", "a poll was aborted")
 
     def nudge(self) -> None:
@@ -163,10 +164,13 @@ class Polling:
         if self.held is not None:
             self._answer(self._take() or [eio.NOOP])
 
-    def _answer(self, parts: Parts) -> None:
+    def _answer(self, parts: list[Part]) -> None:
         held, self.held = self.held, None
         if held is not None:
-            held.answer(parts)
+            held.answer(self._packets(parts))
+
+    def _packets(self, parts: list[Part]) -> Packets:
+        return Packets(self._connection.payload, parts)
 
     # -- end ---------------------------------------------------------------------------
 
@@ -183,8 +187,3 @@ class Polling:
         self._queued_bytes = 0
         self._answer([answer])
         return queue
-
-
-def payload(parts: Parts) -> bytes:
-    """Return the body of a poll's answer."""
-    return eio.encode_payload(parts)

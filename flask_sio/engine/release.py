@@ -96,7 +96,7 @@ class ReleasedPoll:
 def _size(given: Answer) -> int:
     if isinstance(given, Response):
         return len(given.body)
-    return 0 if given is None else sum(map(len, given))
+    return 0 if given is None else given.size
 
 
 class AbortWatch:

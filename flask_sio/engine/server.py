@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from flask_sio import ids
 from flask_sio.engine.admission import Admission
 from flask_sio.engine.away import Away, Others
 from flask_sio.engine.connection import Connection, Handler
+from flask_sio.engine.connection3 import Connection3
 from flask_sio.engine.gate import EngineRequest
 from flask_sio.engine.hooks import EngineHooks
 from flask_sio.engine.polling import Polling
@@ -49,6 +50,8 @@ class Engine:
     def __init__(self, options: ServerOptions, accept: Callable[[Connection], Handler]) -> None:
         self.options = options
         self.transports = options.transports
+        self.revisions = ("3", "4") if options.allow_eio3 else ("4",)
+        self.jsonp = options.jsonp
         self.cors = options.cors
         self.cookie = options.engine_cookie
         self.hooks = EngineHooks()
@@ -216,10 +219,22 @@ class Engine:
             )
 
     def open(
-        self, sid: str, environ: dict[str, Any], context: Context, *, polling: bool
+        self,
+        sid: str,
+        environ: dict[str, Any],
+        context: Context,
+        *,
+        polling: bool,
+        query_3: Mapping[str, str] | None = None,
     ) -> Connection:
-        """Make a connection and its handler. ``environ`` is slim."""
-        connection = Connection(self, sid, environ, context)
+        """Make a connection and its handler. ``environ`` is slim.
+
+        ``query_3`` is the handshake's query, where that is one of Engine.IO 3.
+        """
+        if query_3 is None:
+            connection = Connection(self, sid, environ, context)
+        else:
+            connection = Connection3(self, sid, environ, context, query_3)
         if polling:
             connection.polling = Polling(connection)
         self.connections[connection.sid] = connection

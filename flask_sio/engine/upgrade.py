@@ -195,7 +195,10 @@ class Upgrade:
         """Put the socket to work. Nothing here may fail: the server has let go of it."""
         connection = self._session
         if connection is None:
-            connection = self._engine.open(self._sid, self._environ, self._context, polling=False)
+            query = self._request.query if self._request.eio == "3" else None
+            connection = self._engine.open(
+                self._sid, self._environ, self._context, polling=False, query_3=query
+            )
             websocket = self._start(sock, connection, response, owned)
             connection.websocket = websocket
             websocket.stream.send(self._engine.open_packet(connection, []).ws)
@@ -204,6 +207,7 @@ class Upgrade:
             and connection.probe is None
             and connection.polling is not None
         ):
+            connection.expect_websocket(self._request.query)
             # Known before its WebSocket is: that may have died already, and ends the probe.
             probe = connection.probe = Probe(connection)
             websocket = self._start(sock, probe, response, owned)

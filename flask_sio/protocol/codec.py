@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, Protocol, TypeAlias, cast
 
 from flask_sio.errors import ConfigError, PacketError
-from flask_sio.protocol import json_codec, sio
+from flask_sio.protocol import json_codec, sio, sio4
 from flask_sio.protocol.encoded import Encoded
 
 __all__ = ["Codec", "Messages", "PacketCodec", "PacketDecoder", "json_of", "make_codec"]
@@ -66,6 +66,9 @@ class PacketCodec(Protocol):
     def decoder(self, max_attachments: int, max_bytes: int) -> PacketDecoder:
         """Return a decoder for a new connection. Its `feed` raises PacketError only."""
 
+    def decoder_4(self, max_attachments: int, max_bytes: int) -> PacketDecoder:
+        """Return the same for a client of revision 4, socket.io-client 1 or 2."""
+
 
 class TextCodec:
     """Socket.IO's own codec: JSON text, and bytes as attachments."""
@@ -87,6 +90,9 @@ class TextCodec:
 
     def decoder(self, max_attachments: int, max_bytes: int) -> sio.Decoder:
         return sio.Decoder(max_attachments, max_bytes, self._json)
+
+    def decoder_4(self, max_attachments: int, max_bytes: int) -> sio.Decoder:
+        return sio4.Decoder4(max_attachments, max_bytes, self._json)
 
 
 class OwnCodec:
@@ -115,6 +121,8 @@ class OwnCodec:
 
     def decoder(self, max_attachments: int, max_bytes: int) -> PacketDecoder:
         return _CheckingDecoder(self._codec.decoder(max_attachments, max_bytes))
+
+    decoder_4 = decoder
 
 
 class _CheckingDecoder:

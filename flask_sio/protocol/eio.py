@@ -16,6 +16,7 @@ from flask_sio.protocol.encoded import Encoded
 __all__ = [
     "CLOSE",
     "CLOSE_PACKET",
+    "MAX_PACKETS",
     "MESSAGE",
     "NOOP",
     "NOOP_PACKET",
@@ -28,6 +29,7 @@ __all__ = [
     "SEPARATOR",
     "UPGRADE",
     "Packet",
+    "decode_base64",
     "decode_packet",
     "decode_payload",
     "encode_payload",
@@ -52,7 +54,7 @@ NOOP_PACKET = Encoded("6")
 PROBE_REPLY = Encoded("3probe")
 
 _TYPES = frozenset("0123456")
-_MAX_PACKETS = 16384
+MAX_PACKETS = 16384
 """Packets of one payload, as fragments of one message: more is nothing but work."""
 _URL_SAFE = str.maketrans("-_", "+/")
 
@@ -77,11 +79,11 @@ def decode_packet(text: str) -> Packet:
     if kind in _TYPES:
         return Packet(kind, text[1:])
     if kind == "b":
-        return Packet(MESSAGE, _decode_base64(text[1:]))
+        return Packet(MESSAGE, decode_base64(text[1:]))
     raise PacketError("unknown Engine.IO packet type")
 
 
-def _decode_base64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """Read base64 of either alphabet, padded or not, and nothing laxer."""
     body = text.rstrip("=")
     padding = len(text) - len(body)
@@ -103,7 +105,7 @@ def decode_payload(body: bytes) -> list[Packet]:
         PacketError: any packet that cannot be read, or more than 16384; an empty body and a
             trailing separator hold an empty one.
     """
-    if body.count(_SEPARATOR) >= _MAX_PACKETS:
+    if body.count(_SEPARATOR) >= MAX_PACKETS:
         raise PacketError("too many packets")
     return [decode_packet(text) for text in body.decode("utf-8", "replace").split(SEPARATOR)]
 

@@ -1,4 +1,4 @@
-"""When to ping, and when a peer that does not answer is gone (Engine.IO 4, *Heartbeat*).
+"""When to ping, and when a silent peer is gone (Engine.IO, *Heartbeat*).
 
 Values in, values out: the clock is an argument. A pong re-arms nothing, it only sets
 `Heartbeat.heard`; any other byte of the peer does too. One timer per connection asks
@@ -56,3 +56,32 @@ class Heartbeat:
         self.heard = False
         self.chatter = 0
         return "ping", self._pinged_at + min(interval_s, timeout_s) - _ROUNDED_UP_S
+
+
+class Heartbeat3(Heartbeat):
+    """The heartbeat of a client of Engine.IO 3, which pings by itself.
+
+    It is gone when nothing came for the interval and the timeout together.
+    """
+
+    __slots__ = ("_heard_at",)
+
+    def __init__(self, opened_at: float) -> None:
+        super().__init__(opened_at)
+        self._heard_at = opened_at
+
+    def hear(self, now: float) -> None:
+        """Note that a byte came in."""
+        self.heard = True
+        self._heard_at = now
+
+    def due(
+        self, now: float, interval_s: float, timeout_s: float, held_up_s: float
+    ) -> tuple[Action, float]:
+        """Return ``"wait"`` or ``"silent"``, and when to ask again; see `Heartbeat.due`."""
+        if self.heard:
+            self.heard = False
+            self.chatter = 0
+            self._held_up = held_up_s
+        deadline = self._heard_at + interval_s + timeout_s + (held_up_s - self._held_up)
+        return ("silent", now) if now >= deadline - _EARLY_S else ("wait", deadline)

@@ -67,6 +67,8 @@ class MsgpackCodec:
         """Return a decoder. Bytes stand in the message itself, which the transport has bounded."""
         return Decoder()
 
+    decoder_4 = decoder
+
 
 class Decoder:
     """Read the packets of one connection. It keeps nothing between them."""

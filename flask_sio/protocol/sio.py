@@ -60,6 +60,7 @@ _HEADER = re.compile(
     r"(?:(/[^,\x00-\x1f\x7f-\x9f\u2028\u2029]*),?)?"  # namespace
     r"([0-9]*)"  # id
 )
+_BINARY_TYPES = {"3": ACK, "5": EVENT, "6": ACK}
 _NAME_TYPES = frozenset((str, int, float))
 _DEFAULT_CODEC = JsonCodec()
 ABSENT: Any = object()
@@ -97,6 +98,9 @@ class Decoder:
         "_max_bytes",
         "_size",
     )
+
+    _pattern = _HEADER
+    _least_attachments = 1
 
     def __init__(
         self,
@@ -139,7 +143,7 @@ class Decoder:
         return self._parse(message)
 
     def _parse(self, text: str) -> Packet | None:
-        match = _HEADER.match(text)
+        match = self._pattern.match(text)
         if match is None:
             raise PacketError("unknown packet type or illegal attachments")
         plain, binary, count, namespace, digits = match.groups()
@@ -152,7 +156,7 @@ class Decoder:
                 data = self._loads(text, match.end())
             except ValueError as exc:
                 raise PacketError("invalid payload") from exc
-        kind = int(plain) if count is None else int(binary) - 3
+        kind = int(plain) if count is None else _BINARY_TYPES[binary]
         check_data(kind, data)
         packet = Packet(
             kind,
@@ -170,7 +174,7 @@ class Decoder:
         count = int(digits) if len(digits) < 10 else self._max_attachments + 1
         if count > self._max_attachments:
             raise PacketError("too many attachments")
-        if count == 0:
+        if count < self._least_attachments:
             # The reference up to 4.2.6 waited for ever here; later ones refuse, as we do.
             raise PacketError("illegal attachments")
         return count

@@ -34,7 +34,6 @@ from flask_sio.server.jobs import (
     EventJob,
     WatchedJob,
     ack_packet,
-    refusal_packet,
 )
 from flask_sio.server.mailbox import Job, Mailbox
 from flask_sio.server.reasons import Reason, public_reason
@@ -43,6 +42,7 @@ from flask_sio.server.socket import Socket
 if TYPE_CHECKING:
     from flask_sio.engine import connection as engine
     from flask_sio.engine.connection import Connection
+    from flask_sio.protocol.codec import PacketDecoder
     from flask_sio.protocol.encoded import Encoded
     from flask_sio.protocol.timers import Timer
     from flask_sio.server.server import Server
@@ -83,7 +83,7 @@ class Client:
         self.on_error: Callable[[BaseException], object] | None = None
         """Gets what user code raises, on its worker, instead of the log: a test raises it."""
         options, loop = server.options, server.engine.loop
-        self._decoder = server.codec.decoder(options.max_attachments, options.max_http_buffer_size)
+        self._decoder = self._make_decoder(options.max_attachments, options.max_http_buffer_size)
         self._partial: Partial | None = None
         self._mailbox = Mailbox(loop, server.slow_handler_hook)
         self._left: dict[str, None] | None = None
@@ -91,6 +91,9 @@ class Client:
             loop.now() + options.connect_timeout, self._expect_connect
         )
         server.lobby.enter(self)
+
+    def _make_decoder(self, max_attachments: int, max_bytes: int) -> PacketDecoder:
+        return self.server.codec.decoder(max_attachments, max_bytes)
 
     # -- in ----------------------------------------------------------------------------
 
@@ -200,7 +203,7 @@ class Client:
             return
         space = self.server.space(namespace)
         if space is None:
-            self._say(refusal_packet(namespace, _INVALID))
+            self._say(self.refusal(namespace, _INVALID))
             self._remember_left(namespace)
             return
         if self._left is not None:
@@ -283,6 +286,14 @@ class Client:
 
     # -- joining and leaving -----------------------------------------------------------
 
+    def welcome(self, socket: Socket) -> sio.Packet:
+        """Return the answer to the CONNECT of a socket that is accepted."""
+        return sio.Packet(sio.CONNECT, socket.namespace, {"sid": socket.id})
+
+    def refusal(self, namespace: str, refusal: dict[str, Any]) -> sio.Packet:
+        """Return what tells why a client may not connect: its ``message``, and ``data`` if any."""
+        return sio.Packet(sio.CONNECT_ERROR, namespace, refusal)
+
     def decide(self, socket: Socket, refusal: Encoded | None) -> None:
         """Accept a socket, or refuse it with this CONNECT_ERROR packet."""
         if refusal is None:
@@ -309,7 +320,7 @@ class Client:
     def disconnect(self, socket: Socket) -> None:
         """Make a socket leave for the server; the connection stays."""
         if socket.state == "connecting":  # its own connect handler: that is a refusal
-            refusal = refusal_packet(socket.namespace, REJECTED)
+            refusal = self.refusal(socket.namespace, REJECTED)
             self.decide(socket, self.server.codec.encode_control(refusal))
         elif socket.state == "connected":
             self._say(sio.Packet(sio.DISCONNECT, socket.namespace))

@@ -205,21 +205,21 @@ class ConnectJob(_Job):
         socket, server = self.socket, self.socket.client.server
         # Also what goes out where a worker is killed in between, or a refusal is no JSON.
         encode = server.codec.encode_control
-        refusal: Encoded | None = encode(refusal_packet(socket.namespace, FAILED))
+        refusal: Encoded | None = encode(socket.client.refusal(socket.namespace, FAILED))
         try:
             if self.handler is None or socket.state in ("leaving", "gone"):
                 return  # the client left before its turn came
             refusal = self._refusal(self.handler)
         except ConnectionRefusedError as error:
-            refusal = server.codec.encode(refusal_packet(socket.namespace, error.payload))
+            refusal = server.codec.encode(socket.client.refusal(socket.namespace, error.payload))
         except builtins.ConnectionRefusedError:
-            refusal = encode(refusal_packet(socket.namespace, REFUSED))
+            refusal = encode(socket.client.refusal(socket.namespace, REFUSED))
         except PayloadError as error:
             told = {"message": INVALID, "data": {"errors": error.errors}}
-            refusal = encode(refusal_packet(socket.namespace, told))
+            refusal = encode(socket.client.refusal(socket.namespace, told))
         except Exception as error:
             told = {"message": server.convention.told(error)}
-            refusal = encode(refusal_packet(socket.namespace, told))
+            refusal = encode(socket.client.refusal(socket.namespace, told))
             raise
         finally:
             server.engine.loop.run(socket.client.decide, socket, refusal)
@@ -236,7 +236,9 @@ class ConnectJob(_Job):
             if guards and handler is first:
                 fn = server.convention.guarded(socket, [each.call for each in guards], fn)
             if server.invoke(socket, "connect", fn, self.args, "connect") is False:
-                return server.codec.encode_control(refusal_packet(socket.namespace, REJECTED))
+                return server.codec.encode_control(
+                    socket.client.refusal(socket.namespace, REJECTED)
+                )
         return None
 
 
@@ -293,11 +295,6 @@ def answer_value(answer: list[Any]) -> Any:
     if not answer:
         return None
     return answer[0] if len(answer) == 1 else tuple(answer)
-
-
-def refusal_packet(namespace: str, refusal: dict[str, Any]) -> sio.Packet:
-    """Return the CONNECT_ERROR that tells why a client may not connect."""
-    return sio.Packet(sio.CONNECT_ERROR, namespace, refusal)
 
 
 def ack_packet(namespace: str, ack_id: int, result: Any) -> sio.Packet:

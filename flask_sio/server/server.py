@@ -26,6 +26,7 @@ from flask_sio.runtime.loop import Task, is_patched
 from flask_sio.server import reasons
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.client import Client
+from flask_sio.server.client3 import Client3
 from flask_sio.server.emitting import Emitting
 from flask_sio.server.handlers import Convention, Function, Handlers
 from flask_sio.server.home import ServerHome
@@ -94,7 +95,7 @@ class Server(Registering, Emitting):
             import_module("flask_sio.compat").attach_loggers(self.options)
 
     def _accept(self, connection: Connection) -> Client:
-        return Client(self, connection)
+        return (Client if connection.revision == "4" else Client3)(self, connection)
 
     def _forget_clients(self) -> None:
         self._spaces.clear()

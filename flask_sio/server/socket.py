@@ -275,8 +275,7 @@ class Socket:
         """Tell the client that it is connected, then what was emitted to it meanwhile."""
         self.state = "connected"
         send = self.client.connection.send
-        packet = sio.Packet(sio.CONNECT, self.space.name, {"sid": self.id})
-        send(self.client.server.codec.encode_control(packet))
+        send(self.client.server.codec.encode_control(self.client.welcome(self)))
         pending, self._pending = self._pending, None
         for encoded in pending or ():
             send(encoded)

@@ -19,6 +19,8 @@ class Options:
 
     cors: CorsPolicy
     transports: tuple[str, ...] = ("polling", "websocket")
+    revisions: tuple[str, ...] = ("4",)
+    jsonp: bool = False
 
 
 @dataclass
@@ -26,10 +28,18 @@ class Connection:
     """What the gate reads of a connection."""
 
     transport_name: str
+    revision: str = "4"
 
 
-SESSIONS = {"poll": Connection("polling"), "sock": Connection("websocket")}
+SESSIONS = {
+    "poll": Connection("polling"),
+    "sock": Connection("websocket"),
+    "old": Connection("polling", "3"),
+}
 OPTIONS = Options(CorsPolicy("https://ok.com"))
+NO_JSONP = "JSONP polling is off; it needs jsonp=True on the server"
+BOTH = Options(CorsPolicy("https://ok.com"), revisions=("3", "4"))
+JSONP = Options(CorsPolicy("https://ok.com"), revisions=("3", "4"), jsonp=True)
 BAD = "https://bad.com"
 
 UNKNOWN = Refusal(0, "", "Transport unknown")
@@ -40,7 +50,27 @@ MISMATCH = Refusal(3, "TRANSPORT_MISMATCH", "Bad request")
 REVISION = Refusal(3, "PROTOCOL_MISMATCH", "Bad request")
 HANDSHAKE = Refusal(3, "TRANSPORT_HANDSHAKE_ERROR", "Bad request")
 ORIGIN = Refusal(4, "INVALID_ORIGIN", "Forbidden")
-VERSION = Refusal(5, "", "Unsupported protocol version")
+VERSION = Refusal(
+    5,
+    "",
+    "Unsupported protocol version: this client speaks no known revision of Engine.IO, this "
+    "server revision 4 (socket.io-client 3 and 4); its requests need EIO=4",
+)
+
+
+def version(theirs: str, ours: str, todo: str) -> Refusal:
+    """Give the refusal of a revision."""
+    text = f"this client speaks {theirs}, this server {ours}; {todo}"
+    return Refusal(5, "", f"Unsupported protocol version: {text}")
+
+
+ONLY_4 = "revision 4 (socket.io-client 3 and 4)"
+BOTH_3_AND_4 = "revisions 3 and 4 (socket.io-client 1 to 4)"
+OLD = version(
+    "Engine.IO revision 3 (socket.io-client 1 or 2)",
+    ONLY_4,
+    "update the client, or let the server have allow_eio3=True",
+)
 
 
 def ask(query: str, method: str = "GET", ws: bool = False, origin: str = "") -> EngineRequest:
@@ -121,17 +151,68 @@ def ask(query: str, method: str = "GET", ws: bool = False, origin: str = "") -> 
         # 5: revision of a handshake
         (ask("transport=polling"), VERSION),
         (ask("EIO=&transport=polling"), VERSION),
-        (ask("EIO=3&transport=polling"), VERSION),
-        (ask("EIO=5&transport=polling"), VERSION),
-        (ask("EIO=04&transport=polling"), VERSION),
+        (ask("EIO=3&transport=polling"), OLD),
+        (
+            ask("EIO=5&transport=polling"),
+            version("Engine.IO revision 5", ONLY_4, "use socket.io-client 4"),
+        ),
         (ask("EIO=abc&transport=polling"), VERSION),
-        (ask("EIO=4&EIO=3&transport=polling"), VERSION),
+        (ask("EIO=4444&transport=polling"), VERSION),
+        (ask("EIO=4&EIO=3&transport=polling"), OLD),
         (ask("EIO=abc&transport=websocket", ws=True), VERSION),
     ],
 )
 def test_first_failure_wins(request_: EngineRequest, refusal: Refusal | None) -> None:
     """The first rule that applies gives the code and the context."""
     assert check(request_, SESSIONS.get, OPTIONS) == refusal
+
+
+@pytest.mark.parametrize(
+    ("request_", "refusal"),
+    [
+        (ask("EIO=3&transport=polling"), None),
+        (ask("EIO=4&transport=polling"), None),
+        (ask("EIO=3&transport=websocket", ws=True), None),
+        (ask("EIO=3&transport=polling&sid=old"), None),
+        (ask("EIO=3&transport=websocket&sid=old", ws=True), None),
+        (ask("EIO=4&transport=polling&sid=old"), REVISION),
+        (ask("EIO=3&transport=polling&sid=poll"), REVISION),
+        (ask("EIO=3&transport=polling", origin=BAD), ORIGIN),
+        (
+            ask("EIO=2&transport=polling"),
+            version("Engine.IO revision 2", BOTH_3_AND_4, "use socket.io-client 4"),
+        ),
+        (ask("EIO=3&transport=polling&j=0"), Refusal(3, "JSONP_OFF", NO_JSONP)),
+        (ask("EIO=3&transport=polling&j="), Refusal(3, "JSONP_OFF", NO_JSONP)),
+        # Revision 4 has none: there it is a parameter of the application's.
+        (ask("EIO=4&transport=polling&j=0"), None),
+        # What decides is the handshake.
+        (ask("EIO=3&transport=polling&j=0&sid=old"), None),
+    ],
+)
+def test_both_revisions_are_served(request_: EngineRequest, refusal: Refusal | None) -> None:
+    """Each session keeps to its own revision, and others are told which there are."""
+    assert check(request_, SESSIONS.get, BOTH) == refusal
+
+
+def test_jsonp_is_served_where_it_is_wanted() -> None:
+    """Polling only: a WebSocket needs no script tag."""
+    assert check(ask("EIO=3&transport=polling&j=0"), SESSIONS.get, JSONP) is None
+    assert check(ask("EIO=3&transport=websocket&j=0", ws=True), SESSIONS.get, BOTH) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "refusal"),
+    [
+        ("/socket.io/1/", "t=1355", version("Socket.IO 0.9", ONLY_4, "use socket.io-client 4")),
+        ("/socket.io/1/", "EIO=4", UNKNOWN),
+        ("/socket.io/", "t=1355", UNKNOWN),
+    ],
+)
+def test_a_client_of_before_engine_io_is_told(path: str, query: str, refusal: Refusal) -> None:
+    """Socket.IO 0.9 asks at another path, with no transport yet."""
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query}
+    assert check(EngineRequest.from_environ(environ), SESSIONS.get, OPTIONS) == refusal
 
 
 @pytest.mark.parametrize(

@@ -316,7 +316,7 @@ def test_listed_origins_are_echoed_with_credentials(site: Site) -> None:
     ("method", "query", "status"),
     [
         ("GET", "EIO=4&transport=telepathy", 400),
-        ("GET", "EIO=3&transport=polling", 400),
+        ("GET", "EIO=2&transport=polling", 400),
         ("GET", "EIO=4&transport=polling&sid=unknown", 400),
         ("POST", "EIO=4&transport=polling&sid=unknown", 400),
         ("PUT", "EIO=4&transport=polling", 400),

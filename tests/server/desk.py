@@ -19,6 +19,7 @@ from flask_sio.options import ServerOptions
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.runtime.loop import Waiter
 from tests.live import WAIT_S, Live, Runtime, plain, serve
+from tests.raw3 import Script
 from tests.raw_more import Frames, Peer, Poller, ask, request
 from tests.servers.raw import ENDPOINT
 
@@ -47,19 +48,19 @@ class Desk:
 
     def ws(self, sid: str = "", *, early: bytes = b"") -> Frames:
         """Open a WebSocket: a session of its own, or beside a polling one."""
-        return self._keep(Frames(self.live, sid, early=early))
+        return self.keep(Frames(self.live, sid, early=early))
 
     def peer(self, data: bytes = b"") -> Peer:
         """Open a raw connection and send this."""
-        return self._keep(Peer(self.live, data))
+        return self.keep(Peer(self.live, data))
 
     def poller(self, query: str = "") -> Poller:
         """Open a session on long polling."""
         return Poller(self.live, query)
 
-    def held(self, poller: Poller) -> Peer:
+    def held(self, poller: Poller | Script) -> Peer:
         """Return a GET that the server holds by now."""
-        peer = self._keep(poller.hold())
+        peer = self.keep(poller.hold())
         self.live.until(lambda: self.connection(poller.sid).polling.held)
         return peer
 
@@ -87,7 +88,7 @@ class Desk:
         self.live.until(lambda: not engine.connections)
         self.live.until(lambda: not any(space.rooms.everyone for space in spaces.values()))
 
-    def _keep(self, peer: T) -> T:
+    def keep(self, peer: T) -> T:
         self._peers.append(peer)
         return peer
 

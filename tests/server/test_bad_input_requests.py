@@ -16,7 +16,12 @@ SID_UNKNOWN = b'{"code":1,"message":"Session ID unknown"}'
 BAD_METHOD = b'{"code":2,"message":"Bad handshake method"}'
 BAD_REQUEST = b'{"code":3,"message":"Bad request"}'
 FORBIDDEN = b'{"code":4,"message":"Forbidden"}'
-OLD_PROTOCOL = b'{"code":5,"message":"Unsupported protocol version"}'
+WHICH = (
+    b"Unsupported protocol version: this client speaks %b, "
+    b"this server revisions 3 and 4 (socket.io-client 1 to 4); %b"
+)
+NO_REVISION = WHICH % (b"no known revision of Engine.IO", b"its requests need EIO=4")
+REVISION_2 = WHICH % (b"Engine.IO revision 2", b"use socket.io-client 4")
 NOBODY = "AAAAAAAAAAAAAAAAAAAA"
 EVIL = {"Origin": "https://evil.example"}
 
@@ -80,10 +85,10 @@ def refused(answer: Answer, status: int, body: bytes) -> None:
         ("DELETE", "EIO=4&transport=polling&sid=", BAD_METHOD),
         ("POST", "EIO=3&transport=polling", BAD_METHOD),
         ("GET", "EIO=4&transport=websocket", BAD_REQUEST),
-        ("GET", "transport=polling", OLD_PROTOCOL),
-        ("GET", "EIO=5&transport=polling", OLD_PROTOCOL),
-        ("GET", "EIO=04&transport=polling", OLD_PROTOCOL),
-        ("GET", "EIO=4&EIO=3&transport=polling", OLD_PROTOCOL),
+        ("GET", "transport=polling", b'{"code":5,"message":"%b"}' % NO_REVISION),
+        ("GET", "EIO=2&transport=polling", b'{"code":5,"message":"%b"}' % REVISION_2),
+        ("GET", "EIO=%22%3C&transport=polling", b'{"code":5,"message":"%b"}' % NO_REVISION),
+        ("GET", "EIO=4&EIO=2&transport=polling", b'{"code":5,"message":"%b"}' % REVISION_2),
     ],
 )
 def test_the_first_fault_of_a_request_is_told(
@@ -248,8 +253,8 @@ def test_the_affinity_cookie_comes_with_the_polling_handshake_only(runtime: Runt
         ("EIO=4", b"Transport unknown"),
         (f"EIO=4&transport=websocket&sid={NOBODY}", b"Session ID unknown"),
         ("EIO=4&transport=polling", b"Bad request"),
-        ("transport=websocket", b"Unsupported protocol version"),
-        ("EIO=3&transport=websocket", b"Unsupported protocol version"),
+        ("transport=websocket", NO_REVISION),
+        ("EIO=2&transport=websocket", REVISION_2),
     ],
 )
 def test_a_refused_upgrade_is_told_in_plain_text(desk: Desk, query: str, body: bytes) -> None:
