@@ -11,7 +11,6 @@ from flask_sio.engine.polling import HeldPoll
 from flask_sio.mesh import frames
 from flask_sio.mesh.link import Peer
 from flask_sio.mesh.passing import Passing
-from flask_sio.protocol import eio
 
 if TYPE_CHECKING:
     from flask_sio.engine.connection import Reason
@@ -27,7 +26,7 @@ SLACK_S = 5.0
 class RemoteSession:
     """One request's view of it; see `flask_sio.engine.away.Away`."""
 
-    __slots__ = ("_mesh", "_number", "_peer", "_request", "transport_name")
+    __slots__ = ("_mesh", "_number", "_peer", "_request", "revision", "transport_name")
 
     def __init__(self, mesh: Mesh, peer: Peer, request: EngineRequest) -> None:
         self._mesh = mesh
@@ -35,6 +34,7 @@ class RemoteSession:
         self._request = request
         self._number = 0
         self.transport_name = request.transport
+        self.revision = request.eio
 
     def _payload(self, body: bytes = b"") -> bytes:
         environ = self._request.environ
@@ -54,7 +54,7 @@ class RemoteSession:
     def abandon(self, held: HeldPoll) -> None:
         if self._peer.forget(self._number) is not None:
             self._peer.send(frames.ABORT, self._number, self._request.sid.encode())
-            held.answer([eio.NOOP])
+            held.answer(None)  # its client is gone
 
     # -- POST: the request's own thread ------------------------------------------------
 
