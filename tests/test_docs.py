@@ -28,6 +28,7 @@ MODULES_NEEDED = {
     "django_project": "django",
     "django_sockets": "django",
     "django_tests": "django",
+    "django_users": "django",
     "django_wsgi": "django",
     "login": "flask_login",
     "sentry": "sentry_sdk",
@@ -295,6 +296,19 @@ def test_payloads(load: Load) -> None:
         assert event["args"][0]["errors"] == [
             {"path": [0, "items"], "message": "does not fit on a bike"}
         ]
+
+
+def test_slow_events(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    """slow_events.py tells of those that take long, and of no others."""
+    program = load("slow_events")
+    program.SLOW_S = 0.01
+    with client_of(program) as client:
+        client.emit("sleep", 0.02)
+        program.SLOW_S = 50
+        client.emit("sleep", 0)
+        [told] = [line for line in caplog.messages if " took " in line]
+        assert told.startswith("sleep took ")
+        assert told.endswith(f" s for {client.sid()}")
 
 
 SENTRY = """

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -200,6 +201,27 @@ import mysite.wsgi
 from django.core.management import call_command
 call_command("test", "chat")
 """
+
+
+def test_the_documented_receiver_disconnects_who_logs_out(connect: Connect, alice: Any) -> None:
+    """django_users.py: all of a user's connections end at once, and no others."""
+    from django.test import Client
+
+    from flask_sio.mounts.django import server
+
+    program: dict[str, Any] = {}
+    exec((ROOT / "docs" / "examples" / "django_users.py").read_text(), program)
+    http, another = Client(), Client()
+    http.force_login(alice)
+    another.force_login(alice)
+    tabs = [connect(server, http), connect(server, another)]
+    stranger = connect(server)
+    program["order_was_shipped"](SimpleNamespace(number=7, customer=alice))
+    for tab in tabs:
+        assert tab.get_received()[0]["args"] == [7]
+
+    http.logout()
+    assert [each.is_connected() for each in (*tabs, stranger)] == [False, False, True]
 
 
 UPGRADE = (

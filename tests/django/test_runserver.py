@@ -35,7 +35,7 @@ from django.test import Client
 cookies = {}
 for name in ("alice", "bob"):
     http = Client()
-    http.force_login(User.objects.create_user(name))
+    http.force_login(User.objects.create_user(name))  # their keys are 1 and 2
     cookies[name] = http.cookies["sessionid"].value
 print(json.dumps(cookies))
 """
@@ -112,5 +112,10 @@ def test_users_of_a_project_talk_and_strangers_do_not(
     bob.send('42["chat","hi"]')
     assert alice.text() == '42["chat","alice","hello"]'
     assert alice.text() == '42["chat","bob","hi"]'
+    alice.send('42["whisper",2,"psst"]')
+    assert bob.text() == '42["chat","bob","hi"]'
+    assert bob.text() == '42["whisper","alice","psst"]'
+    bob.send('42["chat","!"]')
+    assert alice.text() == '42["chat","bob","!"]'
     for visitor in (alice, bob, stranger):
         visitor.close()

@@ -11,7 +11,7 @@ In the settings, ``"flask_sio.mounts.django.SocketIOConfig"`` among ``INSTALLED_
     def chat(sid, text):
         server.emit("chat", [request.user.get_username(), text])
 
-Whose a client is, is asked once, when it connects: ``server.of("/").to(user=pk).emit(...)``.
+Whose a client is, is asked once, when it connects: ``server.emit(..., user=pk)``.
 """
 
 from __future__ import annotations
