@@ -21,6 +21,7 @@ from flask_sio.engine.cors import CorsPolicy
 from flask_sio.engine.proxies import Proxies
 from flask_sio.errors import ConfigError
 from flask_sio.protocol.codec import Codec
+from flask_sio.protocol.ws_deflate import DeflateOptions
 
 # Browsers hold a timer's delay in 31 bits of milliseconds; a longer one fires at once.
 _MAX_SECONDS = 2_147_483
@@ -55,6 +56,8 @@ class ServerOptions:
     http_compression: bool = True
     compression_threshold: int = 1024
     """Bytes from which a poll answer is compressed."""
+    per_message_deflate: DeflateOptions | Literal[False] = False
+    """Compress WebSocket messages: True, or a dict of `DeflateOptions`' names."""
     cookie: str | Mapping[str, Any] | None = None
     """Name, or name and attributes, of an affinity cookie."""
     cors_allowed_origins: Any = None
@@ -370,6 +373,26 @@ def _module(value: Any) -> Any:
     return value
 
 
+_DEFLATE_RANGES = {
+    "threshold": (0, sys.maxsize),
+    "level": (1, 9),
+    "window_bits": (9, 15),
+    "mem_level": (1, 9),
+}
+
+
+def _deflate(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return DeflateOptions() if value else False
+    given = value._asdict() if isinstance(value, DeflateOptions) else dict(value)
+    _need(set(given) <= set(_DEFLATE_RANGES))
+    for name, number in given.items():
+        least, most = _DEFLATE_RANGES[name]
+        given[name] = _count(least)(number)
+        _need(given[name] <= most)
+    return DeflateOptions(**given)
+
+
 def _serializer(value: Any) -> Any:
     if value is None or isinstance(value, str):
         return _word("default", "msgpack").convert("default" if value is None else value)
@@ -419,6 +442,11 @@ CHECKS: dict[str, Check] = {
     "jsonp": _BOOL,
     "http_compression": _BOOL,
     "compression_threshold": _AT_LEAST_0,
+    "per_message_deflate": Check(
+        "False, True or a dict of threshold (from 0), level (1 to 9), window_bits (9 to 15) and "
+        "mem_level (1 to 9)",
+        _deflate,
+    ),
     "cookie": Check("None, a name or a dict", _cookie),
     "cors_allowed_origins": Check("an origin", _origins),
     "cors_credentials": _BOOL,
@@ -480,7 +508,6 @@ class Compat(NamedTuple):
 
 COMPAT: dict[str, Compat] = {
     "monitor_clients": Compat((None, True), "has no effect; idle clients are always closed"),
-    "per_message_deflate": Compat((None, False), "has no effect; messages go uncompressed"),
     "add_trailing_slash": Compat((None, True, False), ""),
 }
 """Options of peers that have no meaning here."""

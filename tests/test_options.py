@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from flask_sio.adapters.queue import MessageQueue
 from flask_sio.errors import ConfigError
 from flask_sio.options import CHECKS, COMPAT, ServerOptions
+from flask_sio.protocol.ws_deflate import DeflateOptions
 
 DEFAULTS = {
     "path": "socket.io",
@@ -28,6 +29,7 @@ DEFAULTS = {
     "allow_upgrades": True,
     "http_compression": True,
     "compression_threshold": 1024,
+    "per_message_deflate": False,
     "cookie": None,
     "cors_allowed_origins": None,
     "cors_credentials": True,
@@ -116,6 +118,10 @@ LOG = logging.getLogger("tests.options")
         ("ping_timeout", 0.001, 0.001),
         ("max_http_buffer_size", 1e6, 1_000_000),
         ("compression_threshold", 0, 0),
+        ("per_message_deflate", None, False),
+        ("per_message_deflate", True, DeflateOptions(1024, 3, 12, 5)),
+        ("per_message_deflate", {"threshold": 0, "level": 9}, DeflateOptions(0, 9, 12, 5)),
+        ("per_message_deflate", DeflateOptions(1, 1, 15, 9), DeflateOptions(1, 1, 15, 9)),
         ("cookie", "io", "io"),
         ("cookie", {"name": "io"}, {"name": "io"}),
         ("cors_allowed_origins", "*", "*"),
@@ -192,6 +198,16 @@ def test_accepted(name: str, value: Any, kept: Any) -> None:
         ("allow_upgrades", 1),
         ("http_compression", None),
         ("compression_threshold", -1),
+        ("per_message_deflate", "yes"),
+        ("per_message_deflate", 1024),
+        ("per_message_deflate", {"treshold": 1}),
+        ("per_message_deflate", {"threshold": -1}),
+        ("per_message_deflate", {"threshold": True}),
+        ("per_message_deflate", {"level": 0}),
+        ("per_message_deflate", {"level": 10}),
+        ("per_message_deflate", {"window_bits": 8}),
+        ("per_message_deflate", {"window_bits": 16}),
+        ("per_message_deflate", {"mem_level": 1.5}),
         ("cookie", "a b"),
         ("cookie", {"nam": "io"}),
         ("cors_allowed_origins", "a.com"),
@@ -297,8 +313,7 @@ def test_empty_origins_warn(value: Any) -> None:
     ("name", "value"),
     [
         ("monitor_clients", False),
-        ("per_message_deflate", True),
-        ("per_message_deflate", {"threshold": 1}),
+        ("monitor_clients", 5),
     ],
 )
 def test_compatibility_options_warn_when_they_ask(name: str, value: Any) -> None:
@@ -312,7 +327,7 @@ def test_compatibility_options_warn_when_they_ask(name: str, value: Any) -> None
     ("name", "value"),
     [
         ("monitor_clients", True),
-        ("per_message_deflate", False),
+        ("monitor_clients", None),
         ("add_trailing_slash", False),
     ],
 )

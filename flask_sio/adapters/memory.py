@@ -46,10 +46,10 @@ class Inquiry:
     def is_over(self) -> bool:
         return not self._owed
 
-    def ask(self, recipients: Iterable[Recipient], body: Body) -> None:
+    def ask(self, recipients: Iterable[Recipient], body: Body, compress: bool = True) -> None:
         """Send the event to each; ``answered`` is called for each, once."""
         for each in recipients:
-            number = each.request(body, _Part(self, each.id))
+            number = each.request(body, _Part(self, each.id), compress)
             if number:
                 self._owed[each.id] = (each, number)
             else:
@@ -149,6 +149,7 @@ class MemoryAdapter:
         result: EmitResult | None = None,
     ) -> None:
         recipients, queued = self._select(namespace, options), 0
+        encoded.compress = options.compress
         if options.volatile:
             for each in recipients:
                 queued += each.deliver_if_ready(encoded)
@@ -170,7 +171,7 @@ class MemoryAdapter:
         result: EmitResult,
     ) -> None:
         recipients = self._select(namespace, options)
-        asked = [each.request(body, callback) for each in recipients]
+        asked = [each.request(body, callback, options.compress) for each in recipients]
         result.count(len(asked), len(asked) - asked.count(0))
 
     def _ask(
@@ -180,7 +181,7 @@ class MemoryAdapter:
         gathering.asked(OWN, [each.id for each in recipients])
         inquiry = Inquiry(gathering.answered)
         gathering.when_over(inquiry.cancel)
-        inquiry.ask(recipients, body)
+        inquiry.ask(recipients, body, options.compress)
 
     def _join(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
         for each in self._select(namespace, options):

@@ -46,7 +46,7 @@ class Recipient(Protocol):
     def deliver_latest(self, encoded: Encoded, key: Hashable) -> bool:
         """Send one packet; while it waits, a later one of the same key takes its place."""
 
-    def request(self, body: Body, whom: Asker) -> int:
+    def request(self, body: Body, whom: Asker, compress: bool = True) -> int:
         """Send an event that asks for an answer; return its number, 0 if it was not taken."""
 
     def take_ack(self, number: int) -> object:

@@ -217,7 +217,8 @@ class Connection:
             return False
         if self.websocket is None:
             return self.polling is not None and self.polling.send(encoded)
-        stream = self.websocket.stream
+        websocket = self.websocket
+        stream = websocket.stream
         if stream.buffered_bytes:
             options = self.engine.options
             if (
@@ -227,7 +228,8 @@ class Connection:
                 if options.slow_client == "close":
                     self.overflow()
                 return False
-        stream.send(encoded.ws)
+        deflate = websocket.deflate
+        stream.send(encoded.ws if deflate is None else encoded.deflated(deflate))
         return True
 
     @property

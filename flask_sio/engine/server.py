@@ -26,6 +26,7 @@ from flask_sio.engine.polling import Polling
 from flask_sio.options import ServerOptions
 from flask_sio.protocol import eio
 from flask_sio.protocol.encoded import Encoded
+from flask_sio.protocol.ws_deflate import Deflater
 from flask_sio.runtime import worker
 from flask_sio.runtime.loop import Loop, PoolOptions, Tasks, choose, is_patched, tasks
 from flask_sio.runtime.stream import AnyStream
@@ -54,6 +55,8 @@ class Engine:
         self.jsonp = options.jsonp
         self.cors = options.cors
         self.cookie = options.engine_cookie
+        deflate = options.per_message_deflate
+        self.deflate = Deflater(deflate) if deflate else None
         self.hooks = EngineHooks()
         self.connections: dict[str, Connection] = {}
         self.streams: set[AnyStream] = set()

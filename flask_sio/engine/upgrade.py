@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from flask_sio.engine import http
@@ -25,9 +26,9 @@ from flask_sio.engine.hooks import merged
 from flask_sio.engine.http import Response
 from flask_sio.engine.relay import Relay
 from flask_sio.engine.server import Engine, Session
-from flask_sio.engine.websocket import Probe, WebSocket
+from flask_sio.engine.websocket import DeflatedWebSocket, Probe, WebSocket
 from flask_sio.errors import HandshakeError
-from flask_sio.protocol import ws_handshake
+from flask_sio.protocol import ws_deflate, ws_handshake
 from flask_sio.runtime import takeover
 from flask_sio.runtime.stream import Stream
 
@@ -180,6 +181,11 @@ class Upgrade:
             kept = tuple(each for each in error.headers if each[0] != "Upgrade")
             raise _Refused(http.ws_error(3, kept), _HANDSHAKE) from None
         headers = merged(self._engine.cors.headers(environ), self._request.added)
+        deflate, offers = self._engine.deflate, environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS")
+        if deflate is not None and offers:
+            answer = ws_deflate.negotiate(offers, deflate.options.window_bits)
+            if answer is not None:
+                headers.append(("Sec-WebSocket-Extensions", answer))
         return ws_handshake.response(accept, headers)
 
     def _prepare(self, found: takeover.Found) -> takeover.Swap:
@@ -220,10 +226,15 @@ class Upgrade:
         return websocket
 
     def _start(self, sock: Any, user: Any, response: bytes, owned: bool) -> WebSocket:
-        websocket = WebSocket(
+        engine = self._engine
+        make: Callable[..., WebSocket] = WebSocket
+        # The answer tells, which may have been made at another worker.
+        if engine.deflate is not None and ws_deflate.is_negotiated(response):
+            make = partial(DeflatedWebSocket, engine.deflate)
+        websocket = make(
             user,
-            lambda receiver: Stream(self._engine.loop, sock, receiver, owned=owned),
-            max_message_bytes=self._engine.options.max_http_buffer_size,
+            lambda receiver: Stream(engine.loop, sock, receiver, owned=owned),
+            max_message_bytes=engine.options.max_http_buffer_size,
             response=response,
         )
         self._engine.keep(websocket.stream)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from flask_sio.protocol import eio, websocket
+from flask_sio.protocol.ws_deflate import Deflater, InflatingDecoder
 from flask_sio.runtime.stream import AnyStream, Receiver
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class WebSocket:
 
     __slots__ = ("_decoder", "stream", "user")
 
+    deflate: Deflater | None = None
+    """Compresses what is sent, where that was negotiated."""
+
+    _new_decoder: type[websocket.Decoder] = websocket.Decoder
+
     def __init__(
         self,
         user: User,
@@ -62,7 +68,7 @@ class WebSocket:
         response: bytes = b"",
     ) -> None:
         self.user = user
-        self._decoder = websocket.Decoder(max_message_bytes)
+        self._decoder = self._new_decoder(max_message_bytes)
         self.stream = open_stream(self)
         if response:
             self.stream.send(response)
@@ -112,6 +118,28 @@ class WebSocket:
         """Close now; what is queued is dropped, its memory is free at once."""
         if self.stream.is_open:  # one that ends by itself still has its close frame to send
             self.stream.abort()
+
+
+class DeflatedWebSocket(WebSocket):
+    """One that has negotiated permessage-deflate."""
+
+    __slots__ = ("deflate",)
+
+    deflate: Deflater
+
+    _new_decoder = InflatingDecoder
+
+    def __init__(
+        self,
+        deflate: Deflater,
+        user: User,
+        open_stream: Callable[[Receiver], AnyStream],
+        *,
+        max_message_bytes: int,
+        response: bytes = b"",
+    ) -> None:
+        self.deflate = deflate
+        super().__init__(user, open_stream, max_message_bytes=max_message_bytes, response=response)
 
 
 class Probe:

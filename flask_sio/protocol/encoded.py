@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Callable
 
 from flask_sio.protocol.websocket import BINARY, TEXT, frame
 
@@ -26,12 +27,15 @@ class Encoded:
     meet there render the same value.
     """
 
-    __slots__ = ("_polling", "_rev3", "_ws", "attachments", "text")
+    __slots__ = ("_deflated", "_polling", "_rev3", "_ws", "attachments", "compress", "text")
 
     def __init__(self, text: str, attachments: tuple[bytes, ...] = ()) -> None:
         self.text = text
         self.attachments = attachments
+        self.compress = True
+        """Whether `deflated` may compress it; to be changed before the packet is first sent."""
         self._ws: bytes | None = None
+        self._deflated: bytes | None = None
         self._polling: tuple[Part, ...] | None = None
         self._rev3: Encoded3 | None = None
 
@@ -51,6 +55,16 @@ class Encoded:
             self._ws = rendered
         return rendered
 
+    def deflated(self, deflate: Callable[[bytes], bytes]) -> bytes:
+        """The same frames for WebSockets that take compressed ones; one server has one ``deflate``.
+
+        Source: RFC 7692.
+        """
+        rendered = self._deflated
+        if rendered is None:
+            rendered = self._deflated = deflate(self.ws) if self.compress else self.ws
+        return rendered
+
     @property
     def polling(self) -> tuple[Part, ...]:
         """The packets of a payload: the text, then ``b`` + base64 for each attachment."""
@@ -67,7 +81,9 @@ class Encoded:
         if rendered is None:
             if not self.attachments and self.text.isascii():
                 return self
-            rendered = self._rev3 = Encoded3(ascii_json(self.text), self.attachments)
+            rendered = Encoded3(ascii_json(self.text), self.attachments)
+            rendered.compress = self.compress
+            self._rev3 = rendered
         return rendered
 
     @property
@@ -133,7 +149,9 @@ class Encoded3(Encoded):
     def rev3_base64(self) -> Encoded:
         rendered = self._base64
         if rendered is None:
-            rendered = self._base64 = Encoded3Base64(self.text, self.attachments)
+            rendered = Encoded3Base64(self.text, self.attachments)
+            rendered.compress = self.compress
+            self._base64 = rendered
         return rendered
 
 

@@ -94,7 +94,7 @@ class BroadcastOperator:
         return self._with(coalesce=key)
 
     def compress(self, compress: bool = True) -> BroadcastOperator:
-        """Say whether it is compressed where the connection can; it is by default."""
+        """Say whether ``per_message_deflate`` may compress it; it may by default."""
         return self._with(compress=compress)
 
     def timeout(self, seconds: float | None) -> BroadcastOperator:

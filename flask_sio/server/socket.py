@@ -226,7 +226,7 @@ class Socket:
             return self.client.connection.send_latest(encoded, (self.namespace, key))
         return self.deliver(encoded)
 
-    def request(self, body: Body, whom: Asker) -> int:
+    def request(self, body: Body, whom: Asker, compress: bool = True) -> int:
         """Send an event whose answer is for ``whom``; return its number, 0 if it is not taken."""
         if self.state not in ("connected", "connecting"):
             return 0
@@ -235,7 +235,9 @@ class Socket:
         acks = self._acks  # what follows may end the connection
         number = acks.ask(whom)
         packet = sio.Packet(sio.EVENT, self.namespace, id=number)
-        if self.deliver(self.client.server.codec.compose(packet, body)):
+        encoded = self.client.server.codec.compose(packet, body)
+        encoded.compress = compress
+        if self.deliver(encoded):
             return number
         acks.take(number)
         return 0
