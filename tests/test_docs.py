@@ -448,6 +448,20 @@ def test_users(load: Load) -> None:
         assert [tab.is_connected() for tab in (*tabs, bob)] == [False, False, True]
 
 
+def test_plain_users(load: Load) -> None:
+    """plain_users.py knows whose a client is by its token."""
+    program = load("plain_users")
+    assert TestClient(program.server).refused == {"message": "unknown token"}
+    bob, *tabs = (
+        TestClient(program.server, auth={"token": f"secret-{number}"}) for number in (2, 1, 1)
+    )
+    assert bob.emit("whisper", "ann", "psst", callback=True) == 2
+    assert [tab.get_received()[0]["args"] for tab in tabs] == [["psst"], ["psst"]]
+    program.log_out("ann")
+    assert [each.is_connected() for each in (bob, *tabs)] == [True, False, False]
+    bob.close()
+
+
 def test_blueprint(load: Load, caplog: pytest.LogCaptureFixture) -> None:
     """blueprint.py checks before its handlers, and times every event."""
     program = load("blueprint")

@@ -10,4 +10,4 @@ def order_was_shipped(order):
 @receiver(user_logged_out)
 def leave_everywhere(sender, user, **kwargs):
     if user is not None:
-        server.users.disconnect(user, None)  # from all namespaces
+        server.users.disconnect(user)  # from all namespaces

@@ -56,14 +56,14 @@ class Users:
         if found is not None:
             self._server.engine.loop.run(socket.enter, UserRoom(found))
 
-    def sids(self, user: Any, namespace: str) -> list[str]:
+    def sids(self, user: Any, namespace: str = "/") -> list[str]:
         """Return the ids of a user's connected sockets in a namespace, own clients first."""
         found = user_id(user)
         if found is None:
             return []
         return list(self._server.adapter.ids(namespace, BroadcastOptions((UserRoom(found),))))
 
-    def disconnect(self, user: Any, namespace: str | None) -> None:
+    def disconnect(self, user: Any, namespace: str | None = None) -> None:
         """Disconnect a user's sockets of a namespace, or of all. Never blocks."""
         found, server = user_id(user), self._server
         if found is None:

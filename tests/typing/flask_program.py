@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
 
 from flask_sio import (
     ConnectionRefusedError,
+    EventRun,
     Namespace,
     SocketBlueprint,
     SocketIO,
@@ -84,3 +88,20 @@ def test_chat() -> None:
 
 if __name__ == "__main__":
     socketio.run(app, port=5000)
+
+
+@dataclass
+class Order:
+    number: int
+
+
+@socketio.on("order")
+def order(order: Order, urgent: bool = False) -> int:
+    return order.number
+
+
+@socketio.around_event
+@contextmanager
+def timed(run: EventRun) -> Iterator[None]:
+    yield
+    print(run.outcome)

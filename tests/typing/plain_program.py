@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from wsgiref.headers import Headers
 
-from flask_sio import NotConnectedError, Server, TimeoutError, WSGIApp
+from flask_sio import (
+    EventRun,
+    NotConnectedError,
+    PayloadError,
+    Server,
+    TimeoutError,
+    WSGIApp,
+)
 from flask_sio.engine.hooks import ConnectionFailure
 from flask_sio.server.socket import Socket
 
@@ -36,6 +45,26 @@ def first(sid: str, text: str) -> int:
     return len(text)
 
 
+@dataclass
+class Order:
+    number: int
+
+
+@server.on("order")
+def order(sid: str, order: Order, urgent: bool = False) -> int:
+    if order.number > 10:
+        raise PayloadError("there are only ten", [0, "number"])
+    return order.number
+
+
+@server.around_event
+@contextmanager
+def timed(run: EventRun) -> Iterator[None]:
+    yield
+    print(run.name, run.namespace, run.sid, run.outcome, run.duration_s, run.error)
+
+
+ids: list[str] = server.users.sids("ann")
 length: int = first("sid", "text")
 server.off("first", first)
 
