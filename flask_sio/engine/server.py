@@ -71,6 +71,8 @@ class Engine:
         self._is_serving = False
         self.others: Others | None = None
         """The other workers of this host; None where there are none, or nobody looks for them."""
+        self.on_others: Callable[[], object] = lambda: None
+        """Called once this worker is linked to others, before its first request is answered."""
         self._is_ready = False
         self._has_others = False
         self._ready_lock = threading.Lock()
@@ -110,6 +112,8 @@ class Engine:
             if not self._is_ready:
                 self.start(on_gevent)
                 self._has_others = self.others is not None and self.others.join()
+                if self._has_others:
+                    self.on_others()
                 self._is_ready = True
 
     def start(self, on_gevent: bool | None, borrower: object | None = None) -> Loop:

@@ -119,9 +119,14 @@ class Mesh:
                 self._is_on = self._join()
             return self._is_on
 
+    @property
+    def is_due(self) -> bool:
+        """Whether there may be other workers to link to. Any thread."""
+        return worker.count() > 1 if self._wanted is None else self._wanted
+
     def _join(self) -> bool:
         workers = worker.count()
-        if not (workers > 1 if self._wanted is None else self._wanted):
+        if not self.is_due:
             if workers > 1:
                 what = f"gunicorn runs {workers} workers, which mesh=False keeps apart"
                 self.engine.warn_once(_APART, what, "Leave mesh out")

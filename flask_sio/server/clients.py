@@ -47,7 +47,6 @@ class Clients:
     engine: Engine
     handlers: Handlers
     convention: Convention
-    adapter: Adapter
     _spaces: dict[str, LiveNamespace]
 
     def _loop_of(self, sid: str, namespace: str) -> Any:
@@ -62,6 +61,11 @@ class Clients:
         if socket is None:
             raise NotConnectedError(f"{sid!r} is not connected to {namespace!r}")
         return socket
+
+    @property
+    def adapter(self) -> Adapter:
+        """What reaches clients, also those of other servers."""
+        raise NotImplementedError
 
     @property
     def is_alone(self) -> bool:

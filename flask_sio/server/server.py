@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
@@ -18,6 +19,7 @@ from flask_sio.adapters.memory import MemoryAdapter
 from flask_sio.engine.connection import Connection
 from flask_sio.engine.endpoint import Endpoint
 from flask_sio.engine.server import Engine
+from flask_sio.mesh.bus import MeshBus
 from flask_sio.mesh.mesh import Mesh
 from flask_sio.options import ServerOptions
 from flask_sio.protocol import sio
@@ -87,10 +89,8 @@ class Server(Registering, Emitting):
         self.handlers.middleware.on_change = self._listeners_changed
         self.engine.on_fork = self._forget_clients
         self.engine.has_clients = self._has_clients
-        queue, home = self.options.client_manager, ServerHome(self)
-        self.adapter: Adapter = (
-            MemoryAdapter(home) if queue is None else ClusterAdapter(home, queue)
-        )
+        self.engine.on_others = self._meet_others
+        self._adapter = self._first_adapter()
         if self.options.logger or self.options.engineio_logger:
             import_module("flask_sio.compat").attach_loggers(self.options)
 
@@ -100,6 +100,40 @@ class Server(Registering, Emitting):
     def _forget_clients(self) -> None:
         self._spaces.clear()
         self.lobby.clear()
+        self._adapter = self._first_adapter()
+
+    # -- other servers -----------------------------------------------------------------
+
+    @property
+    def adapter(self) -> Adapter:
+        """What reaches clients, also those of other servers. Any thread; not in a turn."""
+        if not self.engine.is_ready and self.mesh.is_due:
+            self._look_for_others()
+        return self._adapter
+
+    def _first_adapter(self) -> Adapter:
+        home, queue = ServerHome(self), self.options.client_manager
+        return MemoryAdapter(home) if queue is None else ClusterAdapter(home, queue)
+
+    def _look_for_others(self) -> None:
+        """Find the other workers before this one's first request: it has something to tell."""
+        if threading.current_thread() is threading.main_thread():
+            self.engine.make_ready(None)
+        else:  # the loop would be this thread's own
+            logger.warning(
+                "an emit of a thread, before this worker's first request, reaches no clients of "
+                "other workers"
+            )
+
+    def _meet_others(self) -> None:
+        queue = self.options.client_manager
+        if queue is None:
+            self._adapter = ClusterAdapter(ServerHome(self), MeshBus(self.mesh))
+        elif queue.scheme == "memory":
+            self.engine.warn_once(
+                "message_queue='memory://' joins the servers of one process: rooms and broadcasts "
+                "end at this worker. Leave it out, workers are linked without it (said once)"
+            )
 
     def _has_clients(self) -> bool:
         return any(space.rooms.everyone for space in self._spaces.values())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import gevent
 
 from flask_sio import MessageQueue, Server
 from flask_sio.testing import TestClient
@@ -44,10 +48,11 @@ class Fleet:
 
     def settle(self) -> None:
         """Let what was asked for until now happen, on every server."""
-        for _ in range(3):  # from one server to another, and back
-            for server in self.servers:
-                if server.engine.has_loop:
-                    server.engine.loop.settle()
+        for server in self.servers:
+            if server.engine.has_loop:
+                server.engine.loop.settle()
+        for server in self.servers:  # the answers of others come behind what they were told
+            server.of("/").count()
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Let the servers go on until it holds."""
@@ -84,16 +89,39 @@ def memory_queue(runtime: Runtime) -> list[Server]:
     ]
 
 
-KINDS: dict[str, Callable[[Runtime], list[Server]]] = {"alone": alone, "memory": memory_queue}
+def mesh(runtime: Runtime, folder: str) -> list[Server]:
+    """Two workers in one process; the ids of their clients tell neither."""
+    servers = []
+    for tag in ("first_", "other_"):
+        server = Server(async_mode=runtime, namespaces=NAMESPACES, mesh=True, mesh_dir=folder)
+        server.mesh.tag = tag
+        servers.append(server)
+    for server in servers:
+        server.engine.make_ready(None)
+    return servers
+
+
+KINDS = ("alone", "memory", "mesh")
 
 
 @contextmanager
 def fleet_of(kind: str, runtime: Runtime) -> Iterator[Fleet]:
-    fleet = Fleet(KINDS[kind](runtime))
+    folder = tempfile.mkdtemp(prefix="mesh")  # short: it is part of a Unix socket's name
+    if kind == "mesh":
+        servers = mesh(runtime, folder)
+    else:
+        servers = alone(runtime) if kind == "alone" else memory_queue(runtime)
+    fleet = Fleet(servers)
     try:
+        if kind == "mesh":
+            fleet.until(lambda: all(server.mesh.tags for server in servers))
         yield fleet
     finally:
         fleet.close()
+        for server in servers if kind == "mesh" else ():
+            server.shutdown()
+        gevent.sleep(0.001)  # a pass of the hub, which gives back what was closed
+        shutil.rmtree(folder)
 
 
 def answering(client: TestClient, answer: Callable[..., Any]) -> None:

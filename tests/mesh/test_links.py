@@ -201,7 +201,7 @@ def test_an_answer_that_nobody_took_ends_the_session(home: Live) -> None:
             stranger.request(number, "GET", query(poller))
             held(home, poller)
             if number == 2:
-                home.server.emit("late", 1)
+                home.server.emit("late", 1, to=poller.sid)
                 assert stranger.frame()[2].endswith(b'42["late",1]')
             stranger.send(ABORT, number, sid.encode())
             home.until(lambda connection=connection: connection.state == "closed")

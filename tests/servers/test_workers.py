@@ -14,16 +14,21 @@ from tests.servers.matrix import FLASK, PLAIN
 from tests.servers.node import need_node, run_node
 from tests.servers.raw import http
 
+CLUSTER = "tests.servers.apps.cluster:app"
 WORKERS = {"gevent": 4, "gthread": 2}
 
 
 @contextmanager
 def several(
-    tmp_path: Path, worker: str, *options: str, cafile: Path | None = None
+    tmp_path: Path,
+    worker: str,
+    *options: str,
+    cafile: Path | None = None,
+    app: str = FLASK,
 ) -> Iterator[Running]:
     """Run gunicorn with more than one worker, all of them ready."""
     port, number = free_port(), WORKERS[worker]
-    command = gunicorn(FLASK, port, worker, "-w", str(number), *options)
+    command = gunicorn(app, port, worker, "-w", str(number), *options)
     log = tmp_path / "server.log"
     with launched(command, port, log, cafile=cafile, workers=number) as running:
         yield running
@@ -104,3 +109,42 @@ def test_workers_that_cannot_be_linked_say_so(tmp_path: Path) -> None:
     log = (tmp_path / "server.log").read_text()
     assert "gunicorn runs 2 workers, but they cannot be linked (others may write to" in log
     assert "or run one worker: -w 1" in log
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("worker", WORKERS)
+def test_clients_reach_each_other_across_workers(worker: str, tmp_path: Path) -> None:
+    """Broadcasts, rooms, ids, users, answers, members, moves: as if there were one worker."""
+    need_node()
+    number = WORKERS[worker]
+    with several(tmp_path, worker, app=CLUSTER) as server:
+        result = run_node("cluster.mjs", server, number)
+    everybody = number + 1
+    heard = result.pop("heard")
+    assert heard[0] == "all,room,own,others"
+    assert heard[1].split(",") == ["all", "id"] + ["user"] * (number == 1)
+    assert {each.replace(",user", "") for each in heard[2:]} == {"all,room,others"}
+    assert sum("user" in each for each in heard) == 1
+    assert result == {
+        "workers": number,
+        "to_id": 1,
+        "to_own": 0,
+        "in_order": True,
+        "bytes": [0, 255],
+        "views": ["1,2"],
+        "answer": True,
+        "unknown": {"error": "NotConnectedError"},
+        "answers": True,
+        "of_all": everybody,
+        "sizes": True,
+        "members": True,
+        "pids": number,
+        "count": everybody,
+        "user": True,
+        "nobody": [False, []],
+        "servers": number - 1,
+        "moved": True,
+        "kicked": "io server disconnect",
+        "user_kicked": "io server disconnect",
+        "still_here": everybody - 2,
+    }

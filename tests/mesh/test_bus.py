@@ -1,0 +1,96 @@
+"""The mesh as a bus: who is asked, what is learnt of a worker that ends."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import gevent
+import pytest
+
+from flask_sio import Server, TimeoutError, ids
+from flask_sio.adapters.cluster import ClusterAdapter
+from flask_sio.mesh.bus import MeshBus
+from tests.live import WAIT_S, Runtime
+from tests.mesh.pair import ENTRY_TAG, Pair
+from tests.server.clients import Peer
+
+HOME_TAG = ids.worker_prefix()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hub() -> None:
+    """Have this thread's hub, which is never given back, before leaks are looked for."""
+    gevent.get_hub()
+    gevent.sleep(0)
+
+
+def test_the_id_of_a_client_tells_its_worker(pair: Pair) -> None:
+    """Of the peers and of this worker itself; a room's name tells none, nor a dead worker's id."""
+    bus = MeshBus(pair.entry.server.mesh)
+    rest = "x" * 14
+    assert bus.owner(HOME_TAG + rest) == HOME_TAG
+    assert bus.owner(ENTRY_TAG + rest) == ENTRY_TAG
+    for name in ("room", HOME_TAG, HOME_TAG + rest + "x", "ghost_" + rest):
+        assert bus.owner(name) is None
+
+
+def test_what_is_for_one_client_goes_to_its_worker(pair: Pair) -> None:
+    """And what is for one of this worker that has left goes to nobody."""
+    at_home = Peer(pair.home)
+    server = pair.entry.server
+    assert server.emit("one", to=at_home.sid).published == 1
+    assert server.emit("two", to=ENTRY_TAG + "x" * 14).published == 0
+    assert server.emit("three", to="room").published == 1
+    server.emit("four")
+    assert [at_home.text(), at_home.text()] == ['42["one"]', '42["four"]']
+    at_home.leave()
+
+
+def test_a_worker_that_ends_is_named(pair: Pair) -> None:
+    """Whoever waits for its clients goes on at once, with the answers there are."""
+    at_home, at_entry = Peer(pair.home), Peer(pair.entry)
+    server, caught = pair.entry.server, []
+
+    def ask() -> None:
+        with pytest.raises(TimeoutError) as error:
+            server.of("/").timeout(None).call("question")
+        caught.append(error.value)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert at_home.text() == at_entry.text() == '421["question"]'
+    at_entry.send('431["yes"]')
+    pair.home.server.engine.loop.call(pair.home.server.mesh.close)
+    thread.join(WAIT_S)
+    (error,) = caught
+    assert error.answers == {at_entry.sid: "yes"}
+    assert (error.owed, error.missing) == ((), (HOME_TAG,))
+    for peer in (at_home, at_entry):
+        peer.leave()
+
+
+def test_an_emit_finds_the_workers_by_itself(runtime: Runtime, pair: Pair, folder: Path) -> None:
+    """A worker that has had no request yet is linked by the first thing it has to say."""
+    at_home = Peer(pair.home)
+    third = Server(async_mode=runtime, mesh=True, mesh_dir=str(folder))
+    third.mesh.tag = "third_"
+    assert not third.engine.has_loop
+    assert third.emit("news").published == 2
+    assert isinstance(third.adapter, ClusterAdapter)
+    assert at_home.text() == '42["news"]'
+    third.shutdown()
+    gevent.sleep(0.001)  # a pass of the hub, which gives back what was closed
+    at_home.leave()
+
+
+def test_a_thread_before_the_first_request_reaches_nobody(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says so: a loop made there would be that thread's."""
+    server = Server(mesh=True, mesh_dir=str(folder))
+    thread = threading.Thread(target=server.emit, args=("news",))
+    thread.start()
+    thread.join(WAIT_S)
+    assert "before this worker's first request" in caplog.text
+    assert not server.engine.has_loop
