@@ -93,6 +93,8 @@ class ServerOptions:
     mailbox_overflow: Literal["close", "error_ack", "drop"] = "close"
     max_handlers: int | None = None
     """Handlers running at a time in one process; None is 10,000 with gevent, 256 threads."""
+    switch_interval: float | None = None
+    """Seconds after which a thread must let others run Python, of the whole process."""
     fresh_greenlets: bool = False
     """Run every handler in a new greenlet."""
     max_connections: int | None = None
@@ -301,6 +303,12 @@ def _seconds(value: Any) -> float:
     return number
 
 
+def _switch_interval(value: Any) -> float:
+    number = _real(value)
+    _need(0.00001 <= number <= 1)
+    return number
+
+
 def _seconds_or_zero(value: Any) -> float:
     return 0 if _real(value) == 0 else _seconds(value)
 
@@ -467,6 +475,7 @@ CHECKS: dict[str, Check] = {
     "max_mailbox_bytes": _AT_LEAST_1,
     "mailbox_overflow": _word("close", "error_ack", "drop"),
     "max_handlers": _1_OR_NONE,
+    "switch_interval": Check("None or seconds from 0.00001 to 1", _or_none(_switch_interval)),
     "fresh_greenlets": _BOOL,
     "max_connections": _1_OR_NONE,
     "max_connections_per_address": _1_OR_NONE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -134,6 +135,8 @@ class Engine:
                 pool = PoolOptions(options.max_handlers, options.fresh_greenlets, resolution_s)
                 loop = choose(self._expected, on_gevent, pool)
                 loop.call(loop.on_tick, self._tick)
+                if options.switch_interval is not None:
+                    sys.setswitchinterval(options.switch_interval)
                 self._loop = loop
                 atexit.register(self._hold_worker)
         return self._loop

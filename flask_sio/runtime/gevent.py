@@ -31,6 +31,7 @@ from flask_sio.runtime.loop import (
     original,
 )
 from flask_sio.runtime.os_thread import OSThreads
+from flask_sio.runtime.watchdog import Watchdog
 
 T = TypeVar("T")
 Job = Callable[[], object]
@@ -125,6 +126,8 @@ class GeventLoop(GeventTasks):
         self._timer = self.libev.timer(0.0, ref=False)
         self._ticker = self.libev.timer(TICK_S, TICK_S, ref=False)
         self._ticker.start(self._tick)
+        self.watchdog = Watchdog(self, self._lag)
+        self.watchdog.thread = self._thread
         self._pool = GreenletPool(self, pool)
         self.ready = self._pool.ready
         self._threads: OSThreads | None = None
@@ -235,17 +238,24 @@ class GeventLoop(GeventTasks):
     @property
     def stall_s(self) -> float:
         # After a stall another timer may come before the tick.
-        lag = time.monotonic() - self._tick_due
+        lag = self._lag()
         return self._stalled_s + lag if lag > STALL_S else self._stalled_s
+
+    def _lag(self) -> float:
+        return time.monotonic() - self._tick_due
 
     def _tick(self) -> None:
         self._stalled_s = self.stall_s
+        self.watchdog.ticked(self._lag())
         self._tick_due = time.monotonic() + TICK_S
+        # Counted from here: a timer that repeats by itself hides a constant lateness.
+        self._ticker.again(self._tick, update=True)
         for fn in self._ticks:
             self.enter(fn)
 
     def stop(self) -> None:
         self._stopped = True
+        self.watchdog.stop()
         self._ticks.clear()
         self._ticker.stop()
         self._timer.stop()

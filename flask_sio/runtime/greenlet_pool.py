@@ -22,6 +22,7 @@ from flask_sio.runtime.loop import (
     PoolOptions,
     Turn,
 )
+from flask_sio.runtime.watchdog import HELD_S
 
 if TYPE_CHECKING:
     from flask_sio.runtime.gevent import GeventLoop
@@ -69,7 +70,8 @@ class GreenletPool:
     def _take_turns(self) -> None:
         """Start handlers for at most `TURN_BUDGET_S`, then let the loop poll."""
         ready = self._ready
-        until = time.perf_counter() + TURN_BUDGET_S
+        began = time.perf_counter()
+        until = began + TURN_BUDGET_S
         while ready:
             if self.running >= self._max:
                 self._scheduled = False  # the next handler to end schedules us again
@@ -78,7 +80,10 @@ class GreenletPool:
             job = self._loop.call(ready.popleft().take_turn)
             if job is not None:
                 self.start(job)
-                if time.perf_counter() > until:
+                before, began = began, time.perf_counter()
+                if began > until:
+                    if began - before > HELD_S:
+                        self._loop.watchdog.held(job, began - before)
                     break
         if ready:
             # A timer, not run_callback: those are run again and again before the poll.

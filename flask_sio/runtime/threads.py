@@ -30,6 +30,7 @@ from flask_sio.runtime.loop import (
     original,
 )
 from flask_sio.runtime.thread_pool import ThreadPool
+from flask_sio.runtime.watchdog import Watchdog
 
 T = TypeVar("T")
 Job = Callable[[], object]
@@ -155,6 +156,7 @@ class ThreadLoop(ThreadTasks):
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self.selector.register(self._wake_in, selectors.EVENT_READ, None)
+        self._watchdog = Watchdog(self, self._lag)
         self._pool = ThreadPool(self, pool)
         self.ready = self._pool.ready
         threading.Thread(target=self._select_for_ever, name="flask_sio", daemon=True).start()
@@ -218,14 +220,18 @@ class ThreadLoop(ThreadTasks):
     @property
     def stall_s(self) -> float:
         # After a stall other timers come before the tick.
-        lag = time.monotonic() - self._tick_due
+        lag = self._lag()
         return self._stalled_s + lag if lag > STALL_S else self._stalled_s
+
+    def _lag(self) -> float:
+        return time.monotonic() - self._tick_due
 
     def _tick(self) -> None:
         now = time.monotonic()
         if now < self._tick_due:
             return
         self._stalled_s = self.stall_s
+        self._watchdog.ticked(now - self._tick_due)
         self._tick_due = now + TICK_S
         for fn in self._ticks:
             self._guarded(fn)
@@ -248,6 +254,7 @@ class ThreadLoop(ThreadTasks):
         return max(0.0, when - time.monotonic())
 
     def _select_for_ever(self) -> None:
+        self._watchdog.thread = _get_ident()
         while not self.is_stopped:
             events = self.selector.select(self._timeout())
             self._lock.acquire()
@@ -290,6 +297,7 @@ class ThreadLoop(ThreadTasks):
 
     def stop(self) -> None:
         self.is_stopped = True
+        self._watchdog.stop()
         self._pool.stop()
         self.nudge()
 

@@ -16,6 +16,7 @@ from flask_sio.adapters.answers import Callback
 from flask_sio.errors import ConnectionRefusedError, EventRefusedError, PayloadError
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
+from flask_sio.runtime import watchdog
 from flask_sio.server.handlers import ANY, INTERNAL_ERROR, NOBODY, Handler
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class _Job:
         self.args = args
         self.size = size
 
+    @property
+    def title(self) -> str:
+        """Who this is, for the log."""
+        return f"the handler of {str(self.name)[:200]!r} in {self.socket.namespace[:200]}"
+
     def run(self) -> None:
         client = self.socket.client
         context = client.context.copy()
@@ -69,6 +75,9 @@ class _Job:
 
     def _run(self) -> None:
         raise NotImplementedError
+
+
+watchdog.titled[_Job.run.__code__] = lambda frame: str(frame.f_locals["self"].title)
 
 
 class EventJob(_Job):

@@ -43,7 +43,8 @@ def test_idle_websockets_hold_no_greenlet_and_no_thread(tmp_path: Path) -> None:
             full = stats_when(server, lambda stats: stats["greenlets"] <= empty["greenlets"])
             assert full["greenlets"] <= empty["greenlets"]
             assert full["threads"] <= empty["threads"]
-            assert full["os_threads"] <= empty["os_threads"]
+            # On a loaded machine one more may look for who holds the hub up.
+            assert full["os_threads"] <= empty["os_threads"] + 1
             assert full["fds"] == empty["fds"] + 200
             for client in clients[:100]:
                 client.leave()
@@ -65,8 +66,9 @@ def test_idle_clients_leave_the_threads_to_http(tmp_path: Path) -> None:
             for _ in range(20):
                 assert http(server, "GET", "/")[0] == 200
             # Four of gunicorn's and eight handlers, as many as connected at a time: these
-            # are started as they are needed. One per client would be sixty.
-            assert full["os_threads"] <= empty["os_threads"] + 4 + 8
+            # are started as they are needed, and one more may look for a lag. One per client
+            # would be sixty.
+            assert full["os_threads"] <= empty["os_threads"] + 4 + 8 + 1
             assert not full["gevent"]
         after = stats_when(server, lambda stats: stats["fds"] <= empty["fds"])
         assert after["fds"] == empty["fds"]
