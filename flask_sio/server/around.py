@@ -41,7 +41,7 @@ class EventRun:
         self.kind: Kind = kind
         """``"connect"``, ``"event"``, ``"ack"`` (a callback of yours) or ``"disconnect"``."""
         self.name = name
-        """The event's name; ``"*"`` where its handler is for any; else the same as ``kind``."""
+        """The event's name; ``"*"`` where its handler is for any; ``"ack"`` of a callback."""
         self.outcome: Outcome | None = None
         """None until it has ended. ``"refused"``: a client that may not connect, or an
         event, by `EventRefusedError`.

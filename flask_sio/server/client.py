@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flask_sio import ids
 from flask_sio.adapters.answers import OwedAnswer
-from flask_sio.errors import PacketError
+from flask_sio.errors import PacketError, PayloadError
 from flask_sio.protocol import sio
 from flask_sio.server.handlers import ANY, NOBODY, Handler
 from flask_sio.server.input import Partial, weight
 from flask_sio.server.jobs import (
+    INVALID_PAYLOAD,
     REJECTED,
     AckJob,
     ConnectJob,
@@ -254,6 +255,12 @@ class Client:
         encoded = self.server.codec.encode(ack_packet(socket.namespace, ack_id, result))
         self.server.engine.loop.run(socket.deliver, encoded)
 
+    def tell_invalid(self, socket: Socket, event: str, error: PayloadError) -> None:
+        """Tell a client of a payload that no ack answers. Any thread."""
+        told = {"event": event, "errors": error.errors}
+        packet = sio.Packet(sio.EVENT, socket.namespace, [INVALID_PAYLOAD, told])
+        self.server.engine.loop.run(socket.deliver, self.server.codec.encode(packet))
+
     def beside(
         self,
         socket: Socket,
@@ -270,6 +277,9 @@ class Client:
             call = lambda *_: called()  # noqa: E731
         try:
             self.context.copy().run(invoke, socket, event, call, given, kind)
+        except PayloadError as error:
+            if kind == "event":
+                self.tell_invalid(socket, event, error)
         except Exception as error:  # noqa: BLE001 # user code
             if self.on_error is not None:
                 self.on_error(error)

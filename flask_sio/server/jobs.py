@@ -108,9 +108,7 @@ class EventJob(_Job):
             result = server.invoke(socket, self.name, handler.fn, self.args, "event")
         except PayloadError as error:
             if self.ack_id is None:
-                told = {"event": self.name, "errors": error.errors}
-                packet = sio.Packet(sio.EVENT, socket.namespace, [INVALID_PAYLOAD, told])
-                server.engine.loop.run(socket.deliver, server.codec.encode(packet))
+                socket.client.tell_invalid(socket, self.name, error)
                 return
             result = {"error": INVALID, "errors": error.errors}
         except EventRefusedError as error:

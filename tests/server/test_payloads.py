@@ -304,3 +304,22 @@ def test_msgspec_checks_its_structs(runtime: Runtime) -> None:
                 answer = f'[{{"error":"Invalid payload","errors":[{{"path":{answer}}}]}}]'
             assert peer.text() == f"431{answer}"
         peer.close()
+
+
+@pytest.mark.parametrize("with_middleware", [False, True])
+def test_an_added_handler_is_checked_by_itself(
+    runtime: Runtime, caplog: pytest.LogCaptureFixture, with_middleware: bool
+) -> None:
+    """The first one's answer is its own; the client is told of the other, and nothing failed."""
+    server = Server()
+    if with_middleware:
+        server.use_event(lambda socket, event, args: None)
+    server.on("greet", lambda sid, user: "seen")
+    server.on("greet", greet, add=True)
+    with plain(runtime, server) as live, caplog.at_level(logging.ERROR):
+        peer = Peer(live)
+        peer.send('421["greet",{"name":"Ada"}]')
+        told = {peer.text(), peer.text()}
+        peer.close()
+    assert told == {'431["seen"]', f'42["invalid_payload",{{"event":"greet",{FAULTS}}}]'}
+    assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
