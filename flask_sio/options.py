@@ -517,6 +517,9 @@ class Compat(NamedTuple):
 
 COMPAT: dict[str, Compat] = {
     "monitor_clients": Compat((None, True), "has no effect; idle clients are always closed"),
+    "cleanup_empty_child_namespaces": Compat(
+        (None, True), "has no effect; namespaces of a pattern always end with their last client"
+    ),
     "add_trailing_slash": Compat((None, True, False), ""),
 }
 """Options of peers that have no meaning here."""

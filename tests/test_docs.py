@@ -513,6 +513,23 @@ def test_middleware(load: Load) -> None:
     assert program.counts == {"in / shout": 2, "out welcome": 1, "out shouted": 1}
 
 
+def test_jobs(load: Load) -> None:
+    """jobs.py: a path with a value, a regular expression, a function."""
+    program = load("jobs")
+    with client_of(program, "/job/1") as client:
+        client.emit("advance", 5, namespace="/job/1")
+        assert client.get_received("/job/1")[0]["args"] == [45]
+        client.connect("/job/3")
+        assert client.refused == NO_ONE
+        client.connect("/room-blue")
+        client.emit("say", "hi", namespace="/room-blue")
+        assert client.get_received("/room-blue")[0]["args"] == ["hi (blue)"]
+        client.connect("/team", auth={"teams": ["/team"]})
+        assert client.emit("where", namespace="/team", callback=True) == "/team"
+        client.connect("/other", auth={"teams": ["/team"]})
+        assert client.refused == {"message": "Invalid namespace"}
+
+
 def test_database(load: Load) -> None:
     """database.py writes and reads, in different handlers."""
     program = load("database")

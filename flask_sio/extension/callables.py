@@ -24,6 +24,7 @@ __all__ = [
     "PLAIN",
     "Async",
     "Bound",
+    "ByName",
     "EmitterCallback",
     "SidFirst",
     "as_sync",
@@ -52,6 +53,20 @@ class Bound:
 
     def __call__(self, *args: Any, **values: Any) -> Any:
         return self.fn(*args, **values)
+
+
+class ByName:
+    """A handler of namespaces whose names have values, which it is given by name."""
+
+    __slots__ = ("fn",)
+
+    def __init__(self, fn: Function) -> None:
+        self.fn = fn
+
+    def __call__(self, *args: Any) -> Any:
+        context = current_event()
+        assert context is not None
+        return self.fn(*args, **context.socket.space.values)
 
 
 class SidFirst:
@@ -121,7 +136,7 @@ def is_of_the_call(error: TypeError, handler: Any, args: tuple[Any, ...]) -> boo
         frame = frame.tb_next
     if frame is None or not frame.tb_frame.f_globals.get("__name__", "").startswith("flask_sio."):
         return False
-    while isinstance(handler, (Bound, Async)):
+    while isinstance(handler, (Bound, ByName, Async)):
         handler = handler.fn
     return fitting(handler, len(args), len(args)) is None
 

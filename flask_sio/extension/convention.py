@@ -6,7 +6,6 @@ import builtins
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from flask import Flask, Request
@@ -14,14 +13,12 @@ from flask.signals import got_request_exception
 
 from flask_sio.adapters.rooms import UserRoom
 from flask_sio.errors import ConnectionRefusedError, EventRefusedError, PayloadError
+from flask_sio.extension.adapting import Adapting
 from flask_sio.extension.callables import (
-    PLAIN,
     Bound,
     EmitterCallback,
-    SidFirst,
     as_sync,
     is_of_the_call,
-    trigger,
 )
 from flask_sio.extension.context import (
     AnswerContext,
@@ -34,19 +31,14 @@ from flask_sio.extension.hooks import Hooks, HookTable
 from flask_sio.extension.identity import identifying
 from flask_sio.extension.sessions import SESSION_KEY, Sessions
 from flask_sio.server.around import note_handled
-from flask_sio.server.calling import cut, name_of
-from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.handlers import (
     ANY,
     FAILED_LINE,
     INTERNAL_ERROR,
     Kind,
     Registered,
-    kind_of,
 )
 from flask_sio.server.middleware import Called
-from flask_sio.server.payloads import typed
-from flask_sio.server.plain import Methods
 from flask_sio.signals import (
     client_connected,
     client_disconnected,
@@ -77,10 +69,10 @@ class Extension(Protocol):
     """Gives the id of the user who connects, from the auth data; None is Flask-Login's user."""
 
 
-class FlaskConvention:
+class FlaskConvention(Adapting):
     """Flask-SocketIO's way to call user code: no sid, an event's context around it."""
 
-    __slots__ = ("_hooks", "_request_type", "app", "extension", "server", "sessions")
+    __slots__ = ("_hooks", "_request_type", "extension", "server", "sessions")
 
     server: Server
     """Set by `SocketIO.init_app`, since the server is made with its convention."""
@@ -92,52 +84,6 @@ class FlaskConvention:
         self.sessions = Sessions(app, extension)
         self._hooks = extension.hooks
         self._request_type: type[Any] | None = None
-
-    # -- registration ------------------------------------------------------------------
-
-    @staticmethod
-    def adapt(
-        kind: Registered, fn: Any, any_event: bool = False, any_namespace: bool = False
-    ) -> Function:
-        """Return a function for ``connect(auth)``, ``disconnect(reason)``, ``event(*args)``.
-
-        A handler may leave out the argument of the first two, and may be ``async``.
-
-        Raises:
-            TypeError: ``fn`` cannot be called so; the text names it.
-            RuntimeError: ``fn`` is ``async`` and asgiref is missing.
-        """
-        if isinstance(fn, Bound):
-            adapted = FlaskConvention.adapt(kind, fn.fn, any_event)
-            return Bound(adapted, fn.hooks, fn.instance)
-        if not callable(fn):
-            raise TypeError(f"the {kind} handler must be a function, not {name_of(fn)}")
-        handler = as_sync(fn)
-        if kind != "disconnect" and not any_event:
-            handler = typed(handler, is_whole=kind == "connect", reads=fn)
-        if kind == "event":
-            return handler
-        fits = cut(fn, 0, 1, is_farewell=kind == "disconnect", call=handler)
-        if fits is None:
-            takes = "(auth)" if kind == "connect" else "(reason), and may take details"
-            raise TypeError(f"the {kind} handler {name_of(fn)} must take nothing or one {takes}")
-        return fits
-
-    def with_sid(self, fn: Function, event: str | int, namespace: str) -> Function:
-        """Return a handler of ours for one registered with ``socketio.server``."""
-        kind = kind_of(event)
-        return SidFirst(PLAIN.adapt(kind, fn, event == ANY, namespace == ANY), kind)
-
-    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
-        """Return what calls the method of an event, or a class's own `trigger_event`."""
-        if namespace.socketio is None:  # registered with socketio.server
-            fn = PLAIN.bind(namespace, event, kind)
-            return None if fn is None else SidFirst(fn, kind)
-        if namespace.handles_by_trigger:
-            namespace._adapt = Methods(_adapt_method)
-            return Bound(partial(trigger, namespace, event), instance=namespace)
-        method = namespace.method_of(event)
-        return None if method is None else Bound(self.adapt(kind, method), instance=namespace)
 
     @staticmethod
     def guarded(socket: Socket, middleware: Sequence[Called], handler: Function) -> Function:
@@ -255,7 +201,7 @@ class FlaskConvention:
     def _surrounded(self, context: EventContext, handler: Function) -> Any:
         """Run a handler between the hooks of its scopes."""
         own = handler.hooks if isinstance(handler, Bound) else None
-        scopes = self._hooks.scopes(context.socket.namespace, own)
+        scopes = self._hooks.scopes(context.socket.space.key, own)
         unhandled: BaseException | None = None
         try:
             try:
@@ -324,7 +270,7 @@ class FlaskConvention:
         found = None
         if not isinstance(error, (ConnectionRefusedError, EventRefusedError)):
             own = None if bound is None else bound.hooks
-            found = self._hooks.error_handler(error, context.socket.namespace, own)
+            found = self._hooks.error_handler(error, context.socket.space.key, own)
         method = None if bound is None else getattr(bound.instance, "error", None)
         raised = error
         for handle in (found, method):
@@ -393,6 +339,8 @@ class FlaskConvention:
         request.__dict__ = state.copy()
         request.sid = context.socket.id
         request.namespace = context.socket.namespace
+        if context.socket.space.values:
+            request.view_args = dict(context.socket.space.values)
         request.answered_by = getattr(context, "answered_by", None)
         args = context.args
         if context.message == "connect":
@@ -409,13 +357,6 @@ class FlaskConvention:
                 self.sessions.open(context)
             finally:
                 context.pop()
-
-
-def _adapt_method(event: str, method: Function) -> Function:
-    """Return a method as `Namespace.trigger_event` calls it: without the id and the environ."""
-    adapted = FlaskConvention.adapt(kind_of(event), method)
-    skipped = 2 if event == "connect" else 1
-    return lambda *args: adapted(*args[skipped:])
 
 
 def _is_user(room: Any) -> bool:

@@ -47,16 +47,17 @@ class HookTable:
 
     def __init__(self) -> None:
         self.everywhere = Hooks()
-        self.by_namespace: dict[str, Hooks] = {}
+        self.by_namespace: dict[Any, Hooks] = {}
+        """By name, or pattern of names."""
         self.of_blueprints: list[Hooks] = []
-        self.catch_all: dict[str, Function] = {}
+        self.catch_all: dict[Any, Function] = {}
         """By namespace: what gets the exceptions that no handler of their class is for."""
         self.default_catch_all: Function | None = None
         """The same where the namespace has none."""
         self.are_there = False
         """Whether any hook is registered anywhere; read for each event."""
 
-    def of(self, namespace: str | None) -> Hooks:
+    def of(self, namespace: Any) -> Hooks:
         """Return the scope of a namespace, for registration; None is everywhere."""
         if namespace is None or namespace == "*":
             return self.everywhere
@@ -67,12 +68,12 @@ class HookTable:
         scopes = [self.everywhere, *self.by_namespace.values(), *self.of_blueprints]
         self.are_there = any(each.before or each.after or each.teardown for each in scopes)
 
-    def scopes(self, namespace: str, own: Hooks | None) -> list[Hooks]:
+    def scopes(self, namespace: Any, own: Hooks | None) -> list[Hooks]:
         """Return the scopes of an event; ``own`` is that of its handler's blueprint."""
         found = (self.everywhere, self.by_namespace.get(namespace), own)
         return [scope for scope in found if scope is not None]
 
-    def error_handler(self, error: Exception, namespace: str, own: Hooks | None) -> Function | None:
+    def error_handler(self, error: Exception, namespace: Any, own: Hooks | None) -> Function | None:
         """Return what handles an exception: by its class first, then what catches all."""
         for scope in reversed(self.scopes(namespace, own)):
             handler = scope.error_handler(type(error))

@@ -20,6 +20,7 @@ __all__ = ["Record", "Recorder"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", bound=HeadersHook)
+N = TypeVar("N", bound=Callable[[str], Any])
 A = TypeVar("A", bound=EventHook)
 
 
@@ -55,6 +56,19 @@ class Recorder(Mounted):
             raise TypeError(f"around_event() needs a function that gives a context, not {hook!r}")
         self._record(Record(hook, lambda server: server.around_event(hook)))
         return hook
+
+    # -- namespaces --------------------------------------------------------------------
+
+    def on_namespace_created(self, fn: N) -> N:
+        """Call ``fn(name)`` when a pattern has recognised a namespace that nobody was in.
+
+        In the context of its first client's connect, before the handlers. The namespace is
+        forgotten when its last client has left, and is new again for the next. What it
+        raises is logged.
+        """
+        called = as_sync(fn)
+        self._record(Record(fn, lambda server: server.on_namespace_created(called)))
+        return fn
 
     # -- requests ----------------------------------------------------------------------
 

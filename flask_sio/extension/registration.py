@@ -16,6 +16,7 @@ from flask_sio.extension.hooks import Hooks, When
 from flask_sio.extension.watching import FlaskHook, FlaskWatching
 from flask_sio.server.calling import fitting
 from flask_sio.server.handlers import ANY, check_event, kind_of
+from flask_sio.server.patterns import Spec, names_of
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -31,13 +32,13 @@ class Registration:
 
     event: str
     handler: Callable[..., Any]
-    namespace: str | None
+    namespace: Spec | None
     """None is the default, which a blueprint learns when it is registered."""
     concurrent: bool | None = None
     add: bool = False
     once: bool = False
 
-    def enter(self, server: Server, namespace: str = "/", hooks: Hooks | None = None) -> None:
+    def enter(self, server: Server, namespace: Spec = "/", hooks: Hooks | None = None) -> None:
         """Register the handler with a server, in its own namespace or else in ``namespace``."""
         handler = self.handler if hooks is None else Bound(self.handler, hooks)
         where = self.namespace or namespace
@@ -51,7 +52,7 @@ class Registration:
             source=self.handler,
         )
 
-    def leave(self, server: Server, namespace: str = "/") -> None:
+    def leave(self, server: Server, namespace: Spec = "/") -> None:
         """Take the handler out of a server again."""
         server.handlers.remove(self.event, self.handler, self.namespace or namespace)
 
@@ -69,7 +70,7 @@ class Registrar(FlaskWatching):
         raise NotImplementedError
 
     def off(
-        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: Spec | None = None
     ) -> None:
         """Forget what was registered here for an event, or only ``handler``. Any thread.
 
@@ -78,7 +79,7 @@ class Registrar(FlaskWatching):
         """
         raise NotImplementedError
 
-    def _hooks_of(self, namespace: str | None) -> Hooks:
+    def _hooks_of(self, namespace: Spec | None) -> Hooks:
         """Return the scope that a hook of ``namespace`` belongs to."""
         raise NotImplementedError
 
@@ -90,7 +91,7 @@ class Registrar(FlaskWatching):
     def on(
         self,
         message: str,
-        namespace: str | None = None,
+        namespace: Spec | None = None,
         *,
         concurrent: bool | None = None,
         add: bool = False,
@@ -119,7 +120,7 @@ class Registrar(FlaskWatching):
         self,
         message: str,
         handler: Callable[..., Any],
-        namespace: str | None = None,
+        namespace: Spec | None = None,
         *,
         concurrent: bool | None = None,
         add: bool = False,
@@ -131,19 +132,21 @@ class Registrar(FlaskWatching):
         check_event(registration.event)
         # A wrong handler fails here, with or without a server.
         event, handler = registration.event, registration.handler
-        FlaskConvention.adapt(kind_of(event), handler, event == ANY)
+        where = self._default_namespace(registration.namespace)
+        names = () if where is None else names_of(where)
+        FlaskConvention.adapt(kind_of(event), handler, event == ANY, names=names)
         self._register(registration)
 
     @overload
     def once(
-        self, event: str, handler: None = None, namespace: str | None = None, *, add: bool = False
+        self, event: str, handler: None = None, namespace: Spec | None = None, *, add: bool = False
     ) -> Callable[[F], F]: ...
     @overload
     def once(
-        self, event: str, handler: F, namespace: str | None = None, *, add: bool = False
+        self, event: str, handler: F, namespace: Spec | None = None, *, add: bool = False
     ) -> F: ...
     def once(
-        self, event: str, handler: Any = None, namespace: str | None = None, *, add: bool = False
+        self, event: str, handler: Any = None, namespace: Spec | None = None, *, add: bool = False
     ) -> Any:
         """Register a handler, as a decorator or at once, for the first event of a name only.
 
@@ -160,7 +163,7 @@ class Registrar(FlaskWatching):
     def event(self, namespace: F, /) -> F: ...
     @overload
     def event(
-        self, namespace: str | None = None, *, concurrent: bool | None = None, add: bool = False
+        self, namespace: Spec | None = None, *, concurrent: bool | None = None, add: bool = False
     ) -> Callable[[F], F]: ...
     def event(
         self, namespace: Any = None, *, concurrent: bool | None = None, add: bool = False
@@ -177,7 +180,7 @@ class Registrar(FlaskWatching):
     # -- exceptions --------------------------------------------------------------------
 
     def errorhandler(
-        self, error: type[Exception] | int, namespace: str | None = None
+        self, error: type[Exception] | int, namespace: Spec | None = None
     ) -> Callable[[F], F]:
         """Register the decorated function for exceptions of a class, or of an HTTP status.
 
@@ -206,7 +209,7 @@ class Registrar(FlaskWatching):
     @overload
     def before_event(self, namespace: F, /) -> F: ...
     @overload
-    def before_event(self, namespace: str | None = None) -> Callable[[F], F]: ...
+    def before_event(self, namespace: Spec | None = None) -> Callable[[F], F]: ...
     def before_event(self, namespace: Any = None) -> Any:
         """Run a function before each event, of one namespace if one is named.
 
@@ -219,7 +222,7 @@ class Registrar(FlaskWatching):
     @overload
     def after_event(self, namespace: F, /) -> F: ...
     @overload
-    def after_event(self, namespace: str | None = None) -> Callable[[F], F]: ...
+    def after_event(self, namespace: Spec | None = None) -> Callable[[F], F]: ...
     def after_event(self, namespace: Any = None) -> Any:
         """Run a function on each event's result, of one namespace if one is named.
 
@@ -231,7 +234,7 @@ class Registrar(FlaskWatching):
     @overload
     def teardown_event(self, namespace: F, /) -> F: ...
     @overload
-    def teardown_event(self, namespace: str | None = None) -> Callable[[F], F]: ...
+    def teardown_event(self, namespace: Spec | None = None) -> Callable[[F], F]: ...
     def teardown_event(self, namespace: Any = None) -> Any:
         """Run a function at the end of each event, whatever has happened.
 
@@ -256,7 +259,7 @@ class SocketBlueprint(Registrar):
     are for the blueprint's own handlers. What is registered later counts too.
     """
 
-    def __init__(self, name: str, namespace: str | None = None) -> None:
+    def __init__(self, name: str, namespace: Spec | None = None) -> None:
         super().__init__()
         self.name = name
         self.namespace = namespace
@@ -276,7 +279,7 @@ class SocketBlueprint(Registrar):
             extension.blueprint_grew(self, registration)
 
     def off(
-        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: Spec | None = None
     ) -> None:
         for each in [each for each in self.handlers if each.is_for(event, handler)]:
             if namespace in (None, each.namespace or self.namespace):
@@ -295,7 +298,7 @@ class SocketBlueprint(Registrar):
         for extension in list(self._users):
             extension.blueprint_watches(self, hook, no_more=True)
 
-    def _hooks_of(self, namespace: str | None) -> Hooks:
+    def _hooks_of(self, namespace: Spec | None) -> Hooks:
         if namespace is not None:
             raise TypeError("a blueprint's hooks are for its own handlers: name no namespace")
         return self.hooks

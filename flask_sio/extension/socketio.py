@@ -11,6 +11,7 @@ from flask import Flask
 
 from flask_sio.adapters.queue import chosen_queue
 from flask_sio.extension.callables import as_sync
+from flask_sio.extension.context import current_event
 from flask_sio.extension.convention import FlaskConvention
 from flask_sio.extension.emitting import Emitter
 from flask_sio.extension.hooks import Hooks, HookTable
@@ -22,6 +23,7 @@ from flask_sio.options import from_config
 from flask_sio.runtime.loop import Task
 from flask_sio.server import reasons
 from flask_sio.server.class_namespace import Namespace
+from flask_sio.server.patterns import Spec
 from flask_sio.server.server import Server
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         self.handlers: list[Registration] = []
         """Every one, so that each application's server gets them all."""
         self.namespace_handlers: list[Namespace] = []
-        self.blueprints: list[tuple[SocketBlueprint, str]] = []
+        self.blueprints: list[tuple[SocketBlueprint, Spec]] = []
         """Each with its namespace."""
         self.hooks = HookTable()
         if app is not None or options.get("message_queue"):
@@ -124,13 +126,18 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
             registration.enter(server)
 
     def off(
-        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: Spec | None = None
     ) -> None:
         for each in [each for each in self.handlers if each.is_for(event, handler)]:
             if each.namespace == (namespace or "/"):
                 self.handlers.remove(each)
                 for server in self._servers():
                     each.leave(server)
+
+    def event_namespace(self) -> str | None:
+        """Return the namespace of the event that is being handled here; None outside of one."""
+        context = current_event()
+        return None if context is None else context.socket.namespace
 
     def _default_namespace(self, namespace: Any) -> Any:
         return namespace or "/"
@@ -143,13 +150,13 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         for server in self._servers():
             hook.leave(server)
 
-    def _hooks_of(self, namespace: str | None) -> Hooks:
+    def _hooks_of(self, namespace: Spec | None) -> Hooks:
         return self.hooks.of(namespace)
 
     def _hooks_changed(self) -> None:
         self.hooks.look()
 
-    def register_blueprint(self, blueprint: SocketBlueprint, namespace: str | None = None) -> None:
+    def register_blueprint(self, blueprint: SocketBlueprint, namespace: Spec | None = None) -> None:
         """Register a blueprint's handlers in ``namespace``, else in its own, else in ``"/"``.
 
         Raises:
@@ -209,7 +216,7 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
 
     # -- exceptions --------------------------------------------------------------------
 
-    def on_error(self, namespace: str | None = None) -> Callable[[F], F]:
+    def on_error(self, namespace: Spec | None = None) -> Callable[[F], F]:
         """Register the decorated function for what no `errorhandler` is for, in a namespace.
 
         It is called with the exception, in the event's context; what it returns becomes the
@@ -229,7 +236,7 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         return handler
 
     @property
-    def exception_handlers(self) -> dict[str, Callable[..., Any]]:
+    def exception_handlers(self) -> dict[Any, Callable[..., Any]]:
         """What `on_error` has registered, by namespace."""
         return self.hooks.catch_all
 

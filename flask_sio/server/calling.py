@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["cut", "fitting", "name_of"]
+__all__ = ["Placed", "cut", "fitting", "name_of"]
 
 Function = Callable[..., Any]
 
@@ -59,6 +59,48 @@ def cut(
     if count == most:
         return called
     return lambda *args, **values: called(*args[:count], **values)
+
+
+class Placed:
+    """A function that is given values by name, each where it has such a parameter.
+
+    Others of the names are kept from it. To who reads its signature it has none of them.
+    """
+
+    def __init__(self, fn: Function, names: Iterable[str], reads: Function | None = None) -> None:
+        self._fn = fn
+        self._names = frozenset(names)
+        self.__wrapped__ = fn if reads is None else reads
+        self.__qualname__ = name_of(self.__wrapped__)
+        self._places: tuple[tuple[int, str], ...] = ()
+        self._taken: frozenset[str] = frozenset()
+        try:
+            signature = inspect.signature(self.__wrapped__)
+        except ValueError:  # a builtin that does not say
+            return
+        parameters = list(signature.parameters.values())
+        self._places = tuple(
+            (index, each.name)
+            for index, each in enumerate(parameters)
+            if each.name in self._names and each.kind is each.POSITIONAL_OR_KEYWORD
+        )
+        takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
+        there = self._names & signature.parameters.keys()
+        self._taken = self._names if takes_all else frozenset(there)
+        rest = [each for each in parameters if each.name not in self._names]
+        self.__signature__ = signature.replace(parameters=rest)
+
+    def __call__(self, *args: Any, **values: Any) -> Any:
+        given, names = list(args), self._names
+        values = {
+            name: value
+            for name, value in values.items()
+            if name in self._taken or name not in names
+        }
+        for index, name in self._places:
+            if name in values and index <= len(given):
+                given.insert(index, values.pop(name))
+        return self._fn(*given, **values)
 
 
 def _has_parameter(fn: Function, name: str) -> bool:

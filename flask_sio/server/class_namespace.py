@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from flask_sio.server.patterns import Spec, is_pattern
+
 if TYPE_CHECKING:
     from flask_sio.adapters.adapter import EmitResult
     from flask_sio.adapters.answers import Callback
@@ -25,7 +27,8 @@ class Namespace:
     first, by ``SocketIO.on_namespace`` as Flask's handlers, without it.
     """
 
-    namespace: str
+    namespace: Any
+    """Its name, or the pattern of those it handles."""
     server: Server
     """The server it was registered with."""
     socketio: Any = None
@@ -34,8 +37,22 @@ class Namespace:
     _adapt: Callable[[str, Callable[..., Any]], Callable[..., Any]] | None = None
     """How the convention wants a method called by `trigger_event`; set at registration."""
 
-    def __init__(self, namespace: str | None = None) -> None:
+    def __init__(self, namespace: Spec | None = None) -> None:
         self.namespace = namespace or "/"
+
+    def _where(self, namespace: str | None) -> str:
+        """Return the namespace that is meant."""
+        if namespace:
+            return namespace
+        if is_pattern(self.namespace):
+            own: str | None = None if self.socketio is None else self.socketio.event_namespace()
+            if own is None:
+                raise TypeError(
+                    "this object handles more than one namespace: name the one you mean by "
+                    "namespace=, which its methods get"
+                )
+            return own
+        return str(self.namespace)
 
     def is_asyncio_based(self) -> bool:
         """Return False, as python-socketio does for a class that is not asyncio's."""
@@ -55,7 +72,7 @@ class Namespace:
             method = getattr(self, "on_" + _NOT_IN_A_NAME.sub("_", event), None)
         return method if callable(method) else None
 
-    def trigger_event(self, event: str, *args: Any) -> Any:
+    def trigger_event(self, event: str, *args: Any, **values: Any) -> Any:
         """Call the method of an event; override it to see every event of the namespace.
 
         ``args`` begins with the socket's id.
@@ -63,7 +80,8 @@ class Namespace:
         method = self.method_of(event)
         if method is None:
             return None
-        return method(*args) if self._adapt is None else self._adapt(event, method)(*args)
+        called = method if self._adapt is None else self._adapt(event, method)
+        return called(*args, **values)
 
     # -- what handlers do --------------------------------------------------------------
 
@@ -88,7 +106,7 @@ class Namespace:
         ``include_self=False`` leaves out the client whose event is being handled; with
         ``SocketIO.on_namespace`` only.
         """
-        where = namespace or self.namespace
+        where = self._where(namespace)
         more = {"except_rooms": except_rooms, "user": user, "volatile": volatile}
         if self.socketio is not None:
             more["include_self"] = include_self
@@ -115,7 +133,7 @@ class Namespace:
         user: Any = None,
     ) -> EmitResult:
         """Send a ``message`` event to this namespace; the rest as `emit`."""
-        where = namespace or self.namespace
+        where = self._where(namespace)
         rest = (to, room, skip_sid, where, callback, ignore_queue, include_self, user)
         return self.emit("message", data, *rest)
 
@@ -130,39 +148,39 @@ class Namespace:
         ignore_queue: bool = False,
     ) -> Any:
         """Ask one client of this namespace; see `Server.call`."""
-        where = namespace or self.namespace
+        where = self._where(namespace)
         return self.server.call(event, data, to, sid, where, timeout, ignore_queue)
 
     def enter_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """Put a client into a room; see `Server.enter_room`."""
-        self.server.enter_room(sid, room, namespace or self.namespace)
+        self.server.enter_room(sid, room, self._where(namespace))
 
     def leave_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """Take a client out of a room; see `Server.leave_room`."""
-        self.server.leave_room(sid, room, namespace or self.namespace)
+        self.server.leave_room(sid, room, self._where(namespace))
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Let everybody leave a room; see `Server.close_room`."""
-        self.server.close_room(room, namespace or self.namespace)
+        self.server.close_room(room, self._where(namespace))
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Room]:
         """Return the rooms of a client; see `Server.rooms`."""
-        return self.server.rooms(sid, namespace or self.namespace)
+        return self.server.rooms(sid, self._where(namespace))
 
     def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
         """Return a client's session; see `Server.get_session`."""
-        return self.server.get_session(sid, namespace or self.namespace)
+        return self.server.get_session(sid, self._where(namespace))
 
     def save_session(self, sid: str, session: dict[str, Any], namespace: str | None = None) -> None:
         """Replace a client's session; see `Server.save_session`."""
-        self.server.save_session(sid, session, namespace or self.namespace)
+        self.server.save_session(sid, session, self._where(namespace))
 
     def session(
         self, sid: str, namespace: str | None = None
     ) -> AbstractContextManager[dict[str, Any]]:
         """Give a client's session to a ``with`` block; see `Server.session`."""
-        return self.server.session(sid, namespace or self.namespace)
+        return self.server.session(sid, self._where(namespace))
 
     def disconnect(self, sid: str, namespace: str | None = None) -> None:
         """Make a client leave; see `Server.disconnect`."""
-        self.server.disconnect(sid, namespace or self.namespace)
+        self.server.disconnect(sid, self._where(namespace))

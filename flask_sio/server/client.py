@@ -15,28 +15,32 @@ DISCONNECT closes the connection   leaves                         leaves / ignor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from flask_sio import ids
 from flask_sio.adapters.answers import OwedAnswer
 from flask_sio.errors import PacketError, PayloadError
 from flask_sio.protocol import sio
-from flask_sio.server.handlers import ANY, NOBODY, Handler
+from flask_sio.server.handlers import ANY, NOBODY, NOTHING, Handler
 from flask_sio.server.input import Partial, weight
 from flask_sio.server.jobs import (
     INVALID_PAYLOAD,
+    NO_NAMESPACE,
     REJECTED,
     AckJob,
     ConnectJob,
     DisconnectJob,
+    DoorJob,
     EventJob,
+    LateJob,
     WatchedJob,
     ack_packet,
 )
 from flask_sio.server.mailbox import Job, Mailbox
+from flask_sio.server.patterns import UNDECIDED, Parent
 from flask_sio.server.reasons import Reason, public_reason
 from flask_sio.server.socket import Socket
 
@@ -54,7 +58,6 @@ _TOMBSTONES = 64
 """Left namespaces remembered per client, so that late events for them do no harm."""
 _TOMBSTONE_CHARS = 256
 """Longer names are not remembered: they are a client's invention."""
-_INVALID = {"message": "Invalid namespace"}
 
 
 class Client:
@@ -148,7 +151,7 @@ class Client:
 
     def _on_event(self, packet: sio.Packet, size: int) -> None:
         socket = self.sockets.get(packet.namespace) or self._socket(packet.namespace)
-        if socket is None or socket.state == "leaving":
+        if socket is None or (socket.state != "connected" and self._holds(socket, packet, size)):
             return
         name, *args = packet.data
         handlers = self.server.handlers
@@ -164,6 +167,16 @@ class Client:
             handlers.spend(handler)
             for added in handler.more:  # all of an event's handlers are admitted, or none
                 self._mailbox.put(EventJob(socket, name, added, job.args, 0, None))
+
+    def _holds(self, socket: Socket, packet: sio.Packet, size: int) -> bool:
+        """Deal with an event of a client that leaves, or whose namespace is not known yet."""
+        if socket.state == "leaving":
+            return True
+        if socket.space.parent is not UNDECIDED:
+            return False
+        name, *args = packet.data
+        self._put(LateJob(socket, name, NOBODY, tuple(args), size, packet.id), socket, packet.id)
+        return True
 
     def _watched(
         self, socket: Socket, packet: sio.Packet, size: int, handler: Handler | None
@@ -204,7 +217,7 @@ class Client:
             return
         space = self.server.space(namespace)
         if space is None:
-            self._say(self.refusal(namespace, _INVALID))
+            self._say(self.refusal(namespace, NO_NAMESPACE))
             self._remember_left(namespace)
             return
         if self._left is not None:
@@ -212,6 +225,9 @@ class Client:
         socket = Socket(self, space, ids.new_id(), packet.data)
         self.sockets[namespace] = socket
         space.rooms.add(socket)
+        if space.parent is not None and space.parent.asks:
+            self._mailbox.put(DoorJob(socket, NOTHING))
+            return
         handler = self.server.handlers.find_lifecycle(namespace, "connect")
         if self.server.options.always_connect or handler is None:
             self._accept(socket)
@@ -261,31 +277,6 @@ class Client:
         packet = sio.Packet(sio.EVENT, socket.namespace, [INVALID_PAYLOAD, told])
         self.server.engine.loop.run(socket.deliver, self.server.codec.encode(packet))
 
-    def beside(
-        self,
-        socket: Socket,
-        event: str,
-        call: Callable[..., Any],
-        args: Sequence[Any],
-        kind: Literal["event", "hook"] = "hook",
-    ) -> None:
-        """Run a listener, or an added handler, whose failure is nobody else's. On a worker."""
-        invoke, given = self.server.invoke, tuple(args)
-        if kind == "hook":  # no run of a handler: those of around_event() do not see it
-            invoke = self.server.convention.invoke
-            called = partial(call, socket, event, given)
-            call = lambda *_: called()  # noqa: E731
-        try:
-            self.context.copy().run(invoke, socket, event, call, given, kind)
-        except PayloadError as error:
-            if kind == "event":
-                self.tell_invalid(socket, event, error)
-        except Exception as error:  # noqa: BLE001 # user code
-            if self.on_error is not None:
-                self.on_error(error)
-            else:
-                self.server.convention.report(socket, event, error)
-
     def watch(
         self, on_error: Callable[[BaseException], object], on_idle: Callable[[], object]
     ) -> Mailbox:
@@ -314,6 +305,22 @@ class Client:
             self._say(sio.Packet(sio.DISCONNECT, socket.namespace))
         self._remember_left(socket.namespace)
         socket.refuse(refusal)
+
+    def enter(
+        self, socket: Socket, found: tuple[Parent, Mapping[str, Any]] | None
+    ) -> tuple[Handler | None, bool]:
+        """Let a client into a namespace that a pattern has recognised, or not.
+
+        Returns its connect handler, None if it may not come or has left, and whether the
+        namespace is new.
+        """
+        is_new = socket.space.parent is UNDECIDED
+        if socket.state != "connecting" or not self.server.adopt(socket.space, found):
+            return None, False
+        handler = self.server.handlers.find_lifecycle(socket.namespace, "connect")
+        if self.server.options.always_connect:
+            self._accept(socket)
+        return handler or NOTHING, is_new and found is not None
 
     def _accept(self, socket: Socket) -> None:
         socket.was_accepted = True

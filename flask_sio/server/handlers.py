@@ -12,7 +12,7 @@ and ``disconnect`` are no events: ``"*"`` never stands for them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
 from dataclasses import dataclass, field, replace
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flask_sio.protocol import sio
 from flask_sio.server.middleware import Called, Middleware
+from flask_sio.server.patterns import Parent, Patterns, Spec, is_pattern, names_of
 
 if TYPE_CHECKING:
     from flask_sio.adapters.adapter import BroadcastOptions
@@ -40,6 +41,7 @@ __all__ = [
     "Handlers",
     "Kind",
     "NOBODY",
+    "NOTHING",
     "Registered",
     "check_event",
     "kind_of",
@@ -60,16 +62,28 @@ class Convention(Protocol):
     options: tuple[str, ...]
     """Names of options that the framework's extension takes itself, for hints."""
 
+    @property
+    def converters(self) -> Mapping[str, Any] | None:
+        """The converters of namespaces such as ``/job/<int:id>``; None is Werkzeug's own."""
+
     def adapt(
-        self, kind: Registered, fn: Function, any_event: bool = False, any_namespace: bool = False
+        self,
+        kind: Registered,
+        fn: Function,
+        any_event: bool = False,
+        any_namespace: bool = False,
+        names: tuple[str, ...] = (),
     ) -> Function:
         """Read a handler's signature and return what `invoke` will call.
+
+        ``names`` are those of the values that its namespaces' names have; each is given by
+        name to a handler that has such a parameter.
 
         Raises:
             TypeError: it cannot take what a handler of its kind is given; names both.
         """
 
-    def with_sid(self, fn: Function, event: str | int, namespace: str) -> Function:
+    def with_sid(self, fn: Function, event: str | int, namespace: Spec) -> Function:
         """Return what `adapt` takes for a handler registered with the `Server` itself.
 
         Such a handler takes the socket's id first, whatever the convention.
@@ -162,15 +176,18 @@ class Handlers:
         self.convention = convention
         self._concurrent = concurrent
         self.middleware = Middleware()
+        self.patterns = Patterns()
+        self._exact: dict[str, dict[str | int, Handler]] = {}
         self._events: dict[str, dict[str | int, Handler]] = {}
+        """The same, and those of the namespaces that patterns have recognised."""
         self._classes: dict[str, Namespace] = {}
-        self._bound: dict[tuple[str, str | int], Handler | None] = {}
+        self._bound: dict[tuple[Any, str | int], Handler | None] = {}
 
     def add(
         self,
         event: str | int,
         fn: Function,
-        namespace: str,
+        namespace: Spec,
         concurrent: bool | None = None,
         add: bool = False,
         *,
@@ -187,19 +204,30 @@ class Handlers:
             ValueError: a name that no event can have.
         """
         check_event(event)
-        any_event = event == ANY
-        adapted = self.convention.adapt(kind_of(event), fn, any_event, namespace == ANY)
+        any_event, is_many = event == ANY, namespace == ANY or is_pattern(namespace)
+        names = names_of(namespace)
+        adapted = self.convention.adapt(kind_of(event), fn, any_event, is_many, names)
         if concurrent is None:
             concurrent = self._concurrent
         concurrent = concurrent and kind_of(event) == "event"
         handler = Handler(adapted, concurrent, any_event, (), source or fn, once)
-        events = self._events.setdefault(namespace, {})
+        events = self._table(namespace)
         first = events.get(event) if add else None
         events[event] = replace(first, more=(*first.more, handler)) if first else handler
 
-    def remove(self, event: str | int, source: Function | None, namespace: str) -> None:
+    def _table(self, namespace: Any) -> dict[str | int, Handler]:
+        """Return where the handlers of a namespace, or of a pattern's, are kept."""
+        if is_pattern(namespace):
+            return self.patterns.parent(namespace, self.convention.converters).events
+        events = self._exact.get(namespace)
+        if events is None:
+            events = self._exact[namespace] = self._events[namespace] = {}
+        return events
+
+    def remove(self, event: str | int, source: Function | None, namespace: Spec) -> None:
         """Forget all handlers of an event, or the one that is ``source``. Any thread."""
-        events = self._events.get(namespace, {})
+        parent = self.patterns.find(namespace)
+        events = self._exact.get(namespace, {}) if parent is None else parent.events  # type: ignore[arg-type]
         first = events.get(event)
         if first is not None:
             keep = [each for each in first.chain if source and each.source != source]
@@ -207,14 +235,29 @@ class Handlers:
 
     def spend(self, handler: Handler) -> None:
         """Forget those of a chain that are for one time only, which has come."""
-        for events in list(self._events.values()):
+        for events in [*self._exact.values(), *self.patterns.tables()]:
             for event in [event for event, each in list(events.items()) if each is handler]:
                 _put_back(events, event, [each for each in handler.chain if not each.once])
 
     def add_class(self, namespace: Namespace) -> None:
         """Register an object whose ``on_...`` methods handle a namespace. Any thread."""
-        self._classes[namespace.namespace] = namespace
+        spec = namespace.namespace
+        if is_pattern(spec):
+            self.patterns.parent(spec, self.convention.converters).instance = namespace
+        else:
+            self._classes[spec] = namespace
         self._bound.clear()
+
+    def adopt(self, name: str, parent: Parent) -> None:
+        """Let a pattern's handlers be those of a namespace it has recognised. Owner's turn."""
+        self.patterns.children[name] = parent
+        self._events.setdefault(name, parent.events)
+
+    def forget(self, name: str) -> None:
+        """Undo `adopt`: nobody is in the namespace any more. Owner's turn."""
+        parent = self.patterns.children.pop(name, None)
+        if parent is not None and self._events.get(name) is parent.events:
+            del self._events[name]
 
     def find(self, namespace: str, event: str | int) -> Handler | None:
         """Return the handler of an event, or None."""
@@ -235,12 +278,13 @@ class Handlers:
         if handler is None and kind != "disconnecting":
             guards = kind == "connect" and self.middleware.hooks("connect", self.key(namespace))
             if guards or self.convention.watches(kind):
-                return _NOTHING
+                return NOTHING
         return handler
 
     def key(self, namespace: str) -> Any:
         """Return what the middleware and listeners of a namespace are registered for."""
-        return namespace
+        parent = self.patterns.children.get(namespace)
+        return namespace if parent is None else parent.spec
 
     def _find_wider(
         self, namespace: str, event: str | int, own: dict[str | int, Handler]
@@ -250,13 +294,17 @@ class Handlers:
             handler = own.get(ANY) or anywhere.get(event) or anywhere.get(ANY)
         else:
             handler = anywhere.get(event)
-        if handler is None and self._classes:
+        if handler is None and (self._classes or self.patterns):
             handler = self._find_method(namespace, event)
         return handler
 
     def _find_method(self, namespace: str, event: str | int) -> Handler | None:
-        key = namespace if namespace in self._classes else ANY
-        instance = self._classes.get(key)
+        key: Any = namespace
+        instance, parent = self._classes.get(namespace), self.patterns.children.get(namespace)
+        if instance is None and parent is not None:
+            instance, key = parent.instance, parent
+        if instance is None:
+            instance, key = self._classes.get(ANY), ANY
         if instance is None:
             return None
         if (key, event) not in self._bound:
@@ -272,17 +320,17 @@ class Handlers:
 
     def knows(self, namespace: str) -> bool:
         """Whether any handler was registered for a namespace by its name."""
-        return namespace in self._events or namespace in self._classes
+        return namespace in self._exact or namespace in self._classes
 
     @property
     def namespaces(self) -> set[str]:
         """The names of the namespaces that handlers were registered for."""
-        return {*self._events, *self._classes} - {ANY}
+        return {*self._exact, *self._classes} - {ANY}
 
     @property
     def wait_for_any(self) -> bool:
         """Whether there are handlers for any namespace, which by themselves open none."""
-        return ANY in self._events or ANY in self._classes
+        return ANY in self._exact or ANY in self._classes
 
 
 _MAX_BOUND = 1000
@@ -294,7 +342,7 @@ NOBODY = Handler(lambda *_args: None)
 """Stands for the missing handler of an event that listeners or middleware see."""
 
 
-_NOTHING = Handler(lambda *_args: None)
+NOTHING = Handler(lambda *_args: None)
 """Stands for the missing handler of a connect or disconnect that the convention watches."""
 
 

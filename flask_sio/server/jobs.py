@@ -7,7 +7,7 @@ reaches another. What user code raises ends here, in `_Job.run`.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from flask_sio.errors import ConnectionRefusedError, EventRefusedError, PayloadE
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.runtime import watchdog
+from flask_sio.server.beside import beside
 from flask_sio.server.handlers import ANY, INTERNAL_ERROR, NOBODY, Handler
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from flask_sio.server.socket import Socket
 
 REJECTED = {"message": "Connection rejected by server"}
+NO_NAMESPACE = {"message": "Invalid namespace"}
 REFUSED = {"message": "Connection refused by server"}
 FAILED = {"message": INTERNAL_ERROR}
 INVALID = "Invalid payload"
@@ -149,7 +151,7 @@ class WatchedJob(EventJob):
         if handler is None or not socket.was_accepted:
             return
         for hook in watchers.incoming:
-            socket.client.beside(socket, event, hook.call, self.event_args)
+            beside(socket, event, hook.call, self.event_args)
         try:
             for hook in watchers.event:
                 self._pass_through(hook.call)
@@ -166,7 +168,7 @@ class WatchedJob(EventJob):
             super()._run()
         finally:
             for added in handler.more:
-                socket.client.beside(socket, self.name, added.fn, self.args, "event")
+                beside(socket, self.name, added.fn, self.args, "event")
 
     def _pass_through(self, middleware: Called) -> None:
         """Let middleware see the event, and take what it gives for the arguments."""
@@ -182,6 +184,25 @@ class WatchedJob(EventJob):
                     f"it returned {given!r:.200}"
                 )
             self.event_args = given
+
+
+class LateJob(EventJob):
+    """An event whose namespace was not known when it came; its handler is found now."""
+
+    __slots__ = ()
+
+    def _run(self) -> None:
+        socket = self.socket
+        if not socket.was_accepted:
+            return
+        server = socket.client.server
+        handlers = server.handlers
+        handler = handlers.find(socket.namespace, self.name) or NOBODY
+        if not handler.is_plain:
+            server.engine.loop.run(handlers.spend, handler)
+        watchers = handlers.middleware.of(handlers.key(socket.namespace))
+        job = WatchedJob(socket, self.name, handler, self.args, 0, self.ack_id, watchers)
+        job._run()
 
 
 class AckJob(_Job):
@@ -247,6 +268,32 @@ class ConnectJob(_Job):
                     socket.client.refusal(socket.namespace, REJECTED)
                 )
         return None
+
+
+class DoorJob(ConnectJob):
+    """The connect of a client whose namespace a pattern has still to recognise."""
+
+    __slots__ = ()
+
+    def _refusal(self, first: Handler) -> Encoded | None:
+        socket, client = self.socket, self.socket.client
+        server = client.server
+        known = socket.space.parent
+        assert known is not None
+        ask = partial(server.handlers.patterns.ask, socket.namespace, socket.auth, known)
+        run, invoke = client.context.copy().run, server.convention.invoke
+        found = run(invoke, socket, "connect", lambda *_: ask(), self.args, "hook")
+        handler, is_new = server.engine.loop.call(client.enter, socket, found)
+        if handler is None:
+            return server.codec.encode_control(client.refusal(socket.namespace, NO_NAMESPACE))
+        if is_new:
+            for created in server.namespace_created:
+                beside(socket, "connect", partial(_tell_name, created), ())
+        return super()._refusal(handler)
+
+
+def _tell_name(fn: Callable[[str], Any], socket: Socket, event: str, args: Sequence[Any]) -> None:
+    fn(socket.namespace)
 
 
 class DisconnectJob(_Job):

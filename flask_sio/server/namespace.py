@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask_sio.adapters.rooms import Rooms
 from flask_sio.server.outgoing import Outgoing
+from flask_sio.server.patterns import NO_VALUES, Parent
 from flask_sio.server.socket import Socket
 
 
 class LiveNamespace:
     """A namespace that clients have joined. Owner's turn only."""
 
-    __slots__ = ("name", "outgoing", "rooms")
+    __slots__ = ("name", "outgoing", "parent", "rooms", "values")
 
     def __init__(self, name: str, outgoing: Outgoing | None = None) -> None:
         self.name = name
         self.outgoing = outgoing
         """Who listens to what is sent to its clients; None is nobody."""
+        self.parent: Parent | None = None
+        """The pattern that has recognised its name, or `UNDECIDED`; None for an exact one."""
+        self.values: Mapping[str, Any] = NO_VALUES
+        """What the pattern has found in the name."""
         self.rooms = Rooms()
+
+    @property
+    def key(self) -> Any:
+        """What its handlers, middleware and hooks are registered for: name or pattern."""
+        return self.name if self.parent is None else self.parent.spec
 
     def find(self, socket_id: str) -> Socket | None:
         """Return the socket of an id, connected or on its way in or out."""

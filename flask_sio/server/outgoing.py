@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask_sio.errors import PacketError
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
+from flask_sio.server.beside import beside
 
 if TYPE_CHECKING:
     from flask_sio.runtime.loop import Waiter
@@ -86,7 +87,7 @@ class Outgoing:
     def _tell_of(self, socket: Socket, event: str, *args: Any) -> None:
         around = self._server.handlers.middleware
         for hook in around.hooks("outgoing", self._server.handlers.key(socket.namespace)):
-            socket.client.beside(socket, event, hook.call, args)
+            beside(socket, event, hook.call, args)
 
     def _decode(self, encoded: Encoded) -> list[Any]:
         """Return the event as its client gets it; [] for what this cannot read."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask_sio.server.calling import cut, name_of
+from flask_sio.server.calling import Placed, cut, name_of
 from flask_sio.server.handlers import (
     ANY,
     FAILED_LINE,
@@ -20,6 +20,7 @@ from flask_sio.server.handlers import (
     kind_of,
 )
 from flask_sio.server.middleware import Called
+from flask_sio.server.patterns import Spec, is_pattern, names_of
 from flask_sio.server.payloads import typed
 
 if TYPE_CHECKING:
@@ -41,9 +42,18 @@ class PlainConvention:
 
     options: tuple[str, ...] = ()
 
+    converters: Mapping[str, Any] | None = None
+
     def adapt(
-        self, kind: Registered, fn: Function, any_event: bool = False, any_namespace: bool = False
+        self,
+        kind: Registered,
+        fn: Function,
+        any_event: bool = False,
+        any_namespace: bool = False,
+        names: tuple[str, ...] = (),
     ) -> Function:
+        if names:
+            fn = Placed(fn, names)
         skip = int(any_namespace) + (2 if kind == "connect" else 1)  # what is not the client's
         if kind != "event":
             fn = _cut(fn, kind, any_namespace)
@@ -51,17 +61,18 @@ class PlainConvention:
             fn = typed(fn, skip, is_whole=kind == "connect")
         return _Anything(fn, any_event, any_namespace) if any_event or any_namespace else fn
 
-    def with_sid(self, fn: Function, event: str | int, namespace: str) -> Function:
+    def with_sid(self, fn: Function, event: str | int, namespace: Spec) -> Function:
         return fn
 
     def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
-        any_namespace = namespace.namespace == ANY
+        spec = namespace.namespace
+        any_namespace, names = spec == ANY or is_pattern(spec), names_of(spec)
         if namespace.handles_by_trigger:
-            namespace._adapt = Methods(_adapt_method)
+            namespace._adapt = Methods(partial(_adapt_method, names=names))
             fn: Function = partial(namespace.trigger_event, event)
-            return _Anything(fn, False, True) if any_namespace else fn
+            return _Anything(Placed(fn, names), False, True) if any_namespace else fn
         method = namespace.method_of(event)
-        return None if method is None else self.adapt(kind, method, False, any_namespace)
+        return None if method is None else self.adapt(kind, method, False, any_namespace, names)
 
     def invoke(
         self,
@@ -136,7 +147,7 @@ class _Anything:
             names, args = args[:1], args[1:]
         if self._any_namespace:
             names = (*names, socket.namespace)
-        return self._fn(*names, socket.id, *args)
+        return self._fn(*names, socket.id, *args, **socket.space.values)
 
 
 class Methods:
@@ -159,17 +170,19 @@ class Methods:
         return made
 
 
-def _adapt_method(event: str, method: Function) -> Function:
+def _adapt_method(event: str, method: Function, names: tuple[str, ...] = ()) -> Function:
     """Return a method as `Namespace.trigger_event` calls it, names and all."""
     kind = kind_of(event)
+    if names:
+        method = Placed(method, names)
     if kind == "event":
         return typed(method, 1)
     if kind == "connect":
         method = typed(method, 2, is_whole=True)
 
-    def call(*args: Any) -> Any:
+    def call(*args: Any, **values: Any) -> Any:
         fits = cut(method, len(args) - 1, len(args), is_farewell=kind == "disconnect")
-        return (fits or method)(*args)
+        return (fits or method)(*args, **values)
 
     return call
 

@@ -14,6 +14,7 @@ from flask_sio.engine.server import Engine
 from flask_sio.server.around import Around, EventHook
 from flask_sio.server.handlers import ANY, Convention, Handlers
 from flask_sio.server.middleware import What, hook
+from flask_sio.server.patterns import Spec, is_pattern
 from flask_sio.server.room_events import RoomEvents, check_room_event
 from flask_sio.server.watching import Watching
 
@@ -22,6 +23,7 @@ __all__ = ["Registering"]
 F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", bound=HeadersHook)
 A = TypeVar("A", bound=EventHook)
+N = TypeVar("N", bound=Callable[[str], Any])
 
 
 class Registering(Watching):
@@ -42,19 +44,19 @@ class Registering(Watching):
         self,
         event: str | int,
         handler: None = None,
-        namespace: str | None = None,
+        namespace: Spec | None = None,
         *,
         add: bool = False,
     ) -> Callable[[F], F]: ...
     @overload
     def once(
-        self, event: str | int, handler: F, namespace: str | None = None, *, add: bool = False
+        self, event: str | int, handler: F, namespace: Spec | None = None, *, add: bool = False
     ) -> F: ...
     def once(
         self,
         event: str | int,
         handler: Any = None,
-        namespace: str | None = None,
+        namespace: Spec | None = None,
         *,
         add: bool = False,
     ) -> Any:
@@ -74,7 +76,7 @@ class Registering(Watching):
         self,
         event: str | int,
         handler: Callable[..., Any] | None = None,
-        namespace: str | None = None,
+        namespace: Spec | None = None,
     ) -> None:
         """Forget the handlers of an event, or only ``handler``; methods of classes stay.
 
@@ -106,13 +108,29 @@ class Registering(Watching):
 
     def _add_hook(self, what: What, fn: Any, namespace: Any, first: bool = False) -> None:
         where = namespace or "/"
-        self.handlers.middleware.add(what, where, hook(what, fn, where == ANY), fn, first)
+        self.handlers.middleware.add(
+            what, where, hook(what, fn, where == ANY or is_pattern(where)), fn, first
+        )
 
     def _remove_hook(self, what: What, fn: Any, namespace: Any) -> None:
         self.handlers.middleware.remove(what, namespace or "/", fn)
 
     def _hooks_there(self, what: What, namespace: Any) -> list[Callable[..., Any]]:
         return self.handlers.middleware.sources(what, namespace or "/")
+
+    # -- namespaces --------------------------------------------------------------------
+
+    namespace_created: tuple[Callable[[str], Any], ...] = ()
+    """What `on_namespace_created` has registered."""
+
+    def on_namespace_created(self, fn: N) -> N:
+        """Call ``fn(name)`` when a pattern has recognised a namespace that nobody was in.
+
+        Before its first client's connect handlers. The namespace is forgotten when its
+        last client has left, and is new again for the next. What it raises is logged.
+        """
+        self.namespace_created = (*self.namespace_created, fn)
+        return fn
 
     # -- requests ----------------------------------------------------------------------
 

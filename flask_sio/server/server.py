@@ -36,6 +36,7 @@ from flask_sio.server.input import Lobby, lobby_size
 from flask_sio.server.namespace import LiveNamespace
 from flask_sio.server.operators import ServerNamespace
 from flask_sio.server.outgoing import Outgoing
+from flask_sio.server.patterns import MAX_CHARS, UNDECIDED, Parent, Spec
 from flask_sio.server.plain import PlainConvention
 from flask_sio.server.registering import Registering
 from flask_sio.server.room_events import RoomEvents
@@ -98,6 +99,8 @@ class Server(Registering, Emitting):
         return (Client if connection.revision == "4" else Client3)(self, connection)
 
     def _forget_clients(self) -> None:
+        for name in list(self._spaces):
+            self.handlers.forget(name)
         self._spaces.clear()
         self.lobby.clear()
         self._adapter = self._first_adapter()
@@ -151,7 +154,7 @@ class Server(Registering, Emitting):
         self,
         event: str | int,
         handler: None = None,
-        namespace: str | None = None,
+        namespace: Spec | None = None,
         *,
         concurrent: bool | None = None,
         add: bool = False,
@@ -161,7 +164,7 @@ class Server(Registering, Emitting):
         self,
         event: str | int,
         handler: F,
-        namespace: str | None = None,
+        namespace: Spec | None = None,
         *,
         concurrent: bool | None = None,
         add: bool = False,
@@ -170,7 +173,7 @@ class Server(Registering, Emitting):
         self,
         event: str | int,
         handler: F | None = None,
-        namespace: str | None = None,
+        namespace: Spec | None = None,
         *,
         concurrent: bool | None = None,
         add: bool = False,
@@ -197,13 +200,13 @@ class Server(Registering, Emitting):
     def event(self, handler: F) -> F: ...
     @overload
     def event(
-        self, *, namespace: str | None = None, concurrent: bool | None = None
+        self, *, namespace: Spec | None = None, concurrent: bool | None = None
     ) -> Callable[[F], F]: ...
     def event(
         self,
         handler: F | None = None,
         *,
-        namespace: str | None = None,
+        namespace: Spec | None = None,
         concurrent: bool | None = None,
     ) -> F | Callable[[F], F]:
         """Register a handler for the event of its own name; with or without arguments."""
@@ -289,34 +292,53 @@ class Server(Registering, Emitting):
     def space(self, name: str) -> LiveNamespace | None:
         """Return the namespace a client asks for, or None if nobody serves it. Owner's turn."""
         space = self._spaces.get(name)
-        if space is None and self._serves(name):
-            space = self._spaces[name] = LiveNamespace(name, self._outgoing_of(name))
-            space.rooms.on_change = self.room_events.watcher(name)
+        if space is not None:
+            return space
+        may_fit = bool(self.handlers.patterns) and len(name) <= MAX_CHARS
+        if not (self._serves_by_name(name) or may_fit or self.options.namespaces == "*"):
+            self._hint_at_any(name)
+            return None
+        space = self._spaces[name] = LiveNamespace(name, self._outgoing_of(name))
+        space.rooms.on_change = self.room_events.watcher(name)
+        if may_fit and not self._serves_by_name(name):
+            space.parent = UNDECIDED
         return space
+
+    def adopt(self, space: LiveNamespace, found: tuple[Parent, Mapping[str, Any]] | None) -> bool:
+        """Let a namespace be what a pattern has found, or refuse the client. Owner's turn."""
+        if found is None:
+            if space.parent is UNDECIDED and self.options.namespaces == "*":
+                space.parent = None
+            return space.parent is None
+        parent, values = found
+        if space.parent is UNDECIDED:
+            space.parent, space.values = parent, values
+            self.handlers.adopt(space.name, parent)
+            space.outgoing = self._outgoing_of(space.name)
+        return space.parent is parent
 
     def drop_if_empty(self, space: LiveNamespace) -> None:
         """Forget a namespace that nobody is in and only its clients' choice made. Owner's turn."""
-        if (
-            self.options.namespaces == "*"
-            and not space.rooms.everyone
-            and not self.handlers.knows(space.name)
-            and self._spaces.get(space.name) is space
-        ):
+        is_invented = space.parent is not None or (
+            self.options.namespaces == "*" and not self.handlers.knows(space.name)
+        )
+        if is_invented and not space.rooms.everyone and self._spaces.get(space.name) is space:
             del self._spaces[space.name]
+            self.handlers.forget(space.name)
 
-    def _serves(self, name: str) -> bool:
+    def _serves_by_name(self, name: str) -> bool:
         accepted = self.options.namespaces
-        if self.handlers.knows(name) or accepted == "*":
+        if self.handlers.knows(name):
             return True
-        if name == "/" if accepted is None else name in accepted:
-            return True
+        return name == "/" if accepted is None else accepted != "*" and name in accepted
+
+    def _hint_at_any(self, name: str) -> None:
         if self.handlers.wait_for_any:
             self.engine.warn_once(
                 "refused namespace %.200r: a handler for namespace '*' opens none by itself, "
                 "namespaces='*' does (said once)",
                 name,
             )
-        return False
 
     def on_slow_handler(self, running: str, waiting: str) -> None:
         """Say once that an event waits behind another handler of its client. Owner's turn."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from flask_sio.server.middleware import What
+from flask_sio.server.patterns import Spec
 
 __all__ = ["Watching"]
 
@@ -39,10 +40,10 @@ class Watching:
     # -- middleware --------------------------------------------------------------------
 
     @overload
-    def use(self, fn: None = None, namespace: str | None = None) -> Callable[[F], F]: ...
+    def use(self, fn: None = None, namespace: Spec | None = None) -> Callable[[F], F]: ...
     @overload
-    def use(self, fn: F, namespace: str | None = None) -> F: ...
-    def use(self, fn: Any = None, namespace: str | None = None) -> Any:
+    def use(self, fn: F, namespace: Spec | None = None) -> F: ...
+    def use(self, fn: Any = None, namespace: Spec | None = None) -> Any:
         """Run a function for each client that connects to a namespace, before its handler.
 
         All run in the order of their registration, those of ``namespace="*"`` first. One
@@ -56,10 +57,10 @@ class Watching:
         return self._register_hook("connect", fn, namespace)
 
     @overload
-    def use_event(self, fn: None = None, namespace: str | None = None) -> Callable[[F], F]: ...
+    def use_event(self, fn: None = None, namespace: Spec | None = None) -> Callable[[F], F]: ...
     @overload
-    def use_event(self, fn: F, namespace: str | None = None) -> F: ...
-    def use_event(self, fn: Any = None, namespace: str | None = None) -> Any:
+    def use_event(self, fn: F, namespace: Spec | None = None) -> F: ...
+    def use_event(self, fn: Any = None, namespace: Spec | None = None) -> Any:
         """Run a function for each event of a namespace, before its handler, if it has one.
 
         It takes ``(socket, event, args)``, in Flask ``(event, args)``. The tuple or list it
@@ -75,10 +76,10 @@ class Watching:
     # -- listeners ---------------------------------------------------------------------
 
     @overload
-    def on_any(self, fn: None = None, namespace: str | None = None) -> Callable[[F], F]: ...
+    def on_any(self, fn: None = None, namespace: Spec | None = None) -> Callable[[F], F]: ...
     @overload
-    def on_any(self, fn: F, namespace: str | None = None) -> F: ...
-    def on_any(self, fn: Any = None, namespace: str | None = None) -> Any:
+    def on_any(self, fn: F, namespace: Spec | None = None) -> F: ...
+    def on_any(self, fn: Any = None, namespace: Spec | None = None) -> Any:
         """Call a function with every event of a namespace, before middleware and handler.
 
         Also with those that nobody handles, and as they came. It takes ``(event, sid,
@@ -88,28 +89,28 @@ class Watching:
         return self._register_hook("incoming", fn, namespace)
 
     @overload
-    def prepend_any(self, fn: None = None, namespace: str | None = None) -> Callable[[F], F]: ...
+    def prepend_any(self, fn: None = None, namespace: Spec | None = None) -> Callable[[F], F]: ...
     @overload
-    def prepend_any(self, fn: F, namespace: str | None = None) -> F: ...
-    def prepend_any(self, fn: Any = None, namespace: str | None = None) -> Any:
+    def prepend_any(self, fn: F, namespace: Spec | None = None) -> F: ...
+    def prepend_any(self, fn: Any = None, namespace: Spec | None = None) -> Any:
         """Do what `on_any` does, before the listeners there are."""
         return self._register_hook("incoming", fn, namespace, first=True)
 
-    def off_any(self, fn: Callable[..., Any] | None = None, namespace: str | None = None) -> None:
+    def off_any(self, fn: Callable[..., Any] | None = None, namespace: Spec | None = None) -> None:
         """Forget a listener of `on_any`, or all of the namespace."""
         self._remove_hook("incoming", fn, namespace)
 
-    def listeners_any(self, namespace: str | None = None) -> list[Callable[..., Any]]:
+    def listeners_any(self, namespace: Spec | None = None) -> list[Callable[..., Any]]:
         """Return the listeners of `on_any`, in order."""
         return self._hooks_there("incoming", namespace)
 
     @overload
     def on_any_outgoing(
-        self, fn: None = None, namespace: str | None = None
+        self, fn: None = None, namespace: Spec | None = None
     ) -> Callable[[F], F]: ...
     @overload
-    def on_any_outgoing(self, fn: F, namespace: str | None = None) -> F: ...
-    def on_any_outgoing(self, fn: Any = None, namespace: str | None = None) -> Any:
+    def on_any_outgoing(self, fn: F, namespace: Spec | None = None) -> F: ...
+    def on_any_outgoing(self, fn: Any = None, namespace: Spec | None = None) -> Any:
         """Call a function with every event that is sent to a client, once for each client.
 
         It takes what a listener of `on_any` takes, the arguments as the client gets them,
@@ -120,20 +121,20 @@ class Watching:
 
     @overload
     def prepend_any_outgoing(
-        self, fn: None = None, namespace: str | None = None
+        self, fn: None = None, namespace: Spec | None = None
     ) -> Callable[[F], F]: ...
     @overload
-    def prepend_any_outgoing(self, fn: F, namespace: str | None = None) -> F: ...
-    def prepend_any_outgoing(self, fn: Any = None, namespace: str | None = None) -> Any:
+    def prepend_any_outgoing(self, fn: F, namespace: Spec | None = None) -> F: ...
+    def prepend_any_outgoing(self, fn: Any = None, namespace: Spec | None = None) -> Any:
         """Do what `on_any_outgoing` does, before the listeners there are."""
         return self._register_hook("outgoing", fn, namespace, first=True)
 
     def off_any_outgoing(
-        self, fn: Callable[..., Any] | None = None, namespace: str | None = None
+        self, fn: Callable[..., Any] | None = None, namespace: Spec | None = None
     ) -> None:
         """Forget a listener of `on_any_outgoing`, or all of the namespace."""
         self._remove_hook("outgoing", fn, namespace)
 
-    def listeners_any_outgoing(self, namespace: str | None = None) -> list[Callable[..., Any]]:
+    def listeners_any_outgoing(self, namespace: Spec | None = None) -> list[Callable[..., Any]]:
         """Return the listeners of `on_any_outgoing`, in order."""
         return self._hooks_there("outgoing", namespace)

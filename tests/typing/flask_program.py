@@ -105,3 +105,26 @@ def order(order: Order, urgent: bool = False) -> int:
 def timed(run: EventRun) -> Iterator[None]:
     yield
     print(run.outcome)
+
+
+@socketio.on("advance", namespace="/job/<int:number>")
+def advance(number: int, percent: int) -> int:
+    return number + percent
+
+
+@socketio.use(namespace="*")
+def guard(auth: Any) -> None: ...
+
+
+@socketio.on_any
+def listen(event: str, *args: Any) -> None: ...
+
+
+@socketio.once("first")
+def first(text: str) -> str:
+    return text
+
+
+percent: int = advance(1, 2)
+socketio.off("first", first)
+events.use(guard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,6 +99,28 @@ def listen(event: str, sid: str, *args: Any) -> int:
 count: int = listen("event", "sid")
 server.off_any(listen)
 listeners: list[Callable[..., Any]] = server.listeners_any_outgoing("*")
+
+
+@server.on("go", namespace=re.compile(r"/room-(\d+)"))
+def go(namespace: str, sid: str, text: str) -> str:
+    return text
+
+
+@server.event(namespace="/job/<int:number>")
+def advance(namespace: str, sid: str, number: int) -> None: ...
+
+
+def judge(name: str, auth: Any) -> bool:
+    return name == str(auth)
+
+
+server.on("go", go, judge)
+server.off("go", go, judge)
+
+
+@server.on_namespace_created
+def created(name: str) -> None: ...
+
 
 application = WSGIApp(server)
 mode: str = server.async_mode

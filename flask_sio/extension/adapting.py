@@ -1,0 +1,99 @@
+"""What a Flask application's functions and methods are made into when they are registered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from flask import Flask
+
+from flask_sio.extension.callables import PLAIN, Bound, ByName, SidFirst, as_sync, trigger
+from flask_sio.server.calling import Placed, cut, name_of
+from flask_sio.server.class_namespace import Namespace
+from flask_sio.server.handlers import ANY, Registered, kind_of
+from flask_sio.server.patterns import Spec, is_pattern, names_of
+from flask_sio.server.payloads import typed
+from flask_sio.server.plain import Methods
+
+__all__ = ["Adapting"]
+
+Function = Callable[..., Any]
+
+
+class Adapting:
+    """The part of the convention that reads signatures."""
+
+    __slots__ = ("app",)
+
+    app: Flask
+
+    # -- registration ------------------------------------------------------------------
+
+    @property
+    def converters(self) -> Mapping[str, Any]:
+        """Those of the application's URL rules, its own ones included."""
+        return self.app.url_map.converters
+
+    @staticmethod
+    def adapt(
+        kind: Registered,
+        fn: Any,
+        any_event: bool = False,
+        any_namespace: bool = False,
+        names: tuple[str, ...] = (),
+    ) -> Function:
+        """Return a function for ``connect(auth)``, ``disconnect(reason)``, ``event(*args)``.
+
+        A handler may leave out the argument of the first two, and may be ``async``.
+
+        Raises:
+            TypeError: ``fn`` cannot be called so; the text names it.
+            RuntimeError: ``fn`` is ``async`` and asgiref is missing.
+        """
+        if isinstance(fn, Bound):
+            adapted = Adapting.adapt(kind, fn.fn, any_event, any_namespace, names)
+            return Bound(adapted, fn.hooks, fn.instance)
+        if not callable(fn):
+            raise TypeError(f"the {kind} handler must be a function, not {name_of(fn)}")
+        handler = as_sync(fn)
+        is_named = bool(names) and not isinstance(fn, SidFirst)
+        if is_named:
+            fn = handler = Placed(handler, names, fn)
+        if kind != "disconnect" and not any_event:
+            handler = typed(handler, is_whole=kind == "connect", reads=fn)
+        if kind != "event":
+            fits = cut(fn, 0, 1, is_farewell=kind == "disconnect", call=handler)
+            if fits is None:
+                takes = "(auth)" if kind == "connect" else "(reason), and may take details"
+                raise TypeError(f"the {kind} handler {name_of(fn)} must take nothing or {takes}")
+            handler = fits
+        return ByName(handler) if is_named else handler
+
+    def with_sid(self, fn: Function, event: str | int, namespace: Spec) -> Function:
+        """Return a handler of ours for one registered with ``socketio.server``."""
+        kind, is_many = kind_of(event), namespace == ANY or is_pattern(namespace)
+        adapted = PLAIN.adapt(kind, fn, event == ANY, is_many, names_of(namespace))
+        return SidFirst(adapted, kind)
+
+    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
+        """Return what calls the method of an event, or a class's own `trigger_event`."""
+        if namespace.socketio is None:  # registered with socketio.server
+            fn = PLAIN.bind(namespace, event, kind)
+            return None if fn is None else SidFirst(fn, kind)
+        if namespace.handles_by_trigger:
+            names = names_of(namespace.namespace)
+            namespace._adapt = Methods(partial(_adapt_method, names=names))
+            return Bound(partial(trigger, namespace, event), instance=namespace)
+        method = namespace.method_of(event)
+        if method is None:
+            return None
+        names = names_of(namespace.namespace)
+        return Bound(self.adapt(kind, method, names=names), instance=namespace)
+
+
+def _adapt_method(event: str, method: Function, names: tuple[str, ...] = ()) -> Function:
+    """Return a method as `Namespace.trigger_event` calls it: without the id and the environ."""
+    adapted = Adapting.adapt(kind_of(event), method, names=names)
+    skipped = 2 if event == "connect" else 1
+    return lambda *args: adapted(*args[skipped:])
