@@ -11,6 +11,8 @@ from typing import Annotated, Any, Generic, List, NewType, Optional, TypedDict, 
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flask_sio.errors import MAX_FAULTS, PayloadError
 from flask_sio.server.payloads import Typed, typed
@@ -22,16 +24,21 @@ T = TypeVar("T")
 UserId = NewType("UserId", int)
 
 
-def read(annotation: Any, value: Any, also: Any = User) -> Any:
-    """Return what a handler with this annotation gets for a value; another asks for a model."""
+def reader(annotation: Any) -> Typed:
+    """Return a handler with this annotation, which returns what it gets."""
 
     def handler(it: Any, model: Any = None) -> Any:
         return it
 
-    handler.__annotations__ = {"it": annotation, "model": also}
+    handler.__annotations__ = {"it": annotation, "model": User}  # so that all is checked
     fn = typed(handler)
     assert isinstance(fn, Typed)
-    return fn(json.loads(value) if isinstance(value, str) else value)
+    return fn
+
+
+def read(annotation: Any, value: Any) -> Any:
+    """Return what a handler with this annotation gets for a value, or for JSON."""
+    return reader(annotation)(json.loads(value) if isinstance(value, str) else value)
 
 
 def faults(annotation: Any, value: Any) -> list[tuple[tuple[Any, ...], str]]:
@@ -96,6 +103,7 @@ def test_what_a_field_takes(field: str, sent: str, got: Any) -> None:
         ("nothing", "0", "must be null"),
         ("day", '"25.11.2026"', "must be a date or must be null"),
         ("moment", "5", "must be a date and time or must be null"),
+        ("price", '"NaN"', "must be a decimal number or must be null"),
         ("price", "0.1", "must be a decimal number or must be null"),
         ("key", '"x"', "must be a UUID or must be null"),
         ("colour", '"green"', 'must be "red" or 2 or must be null'),
@@ -292,6 +300,38 @@ def test_faults_are_bounded_whatever_a_client_sends() -> None:
         deep = {"name": "a", "age": 1, "friends": [deep]}
     with pytest.raises(PayloadError, match="nested too deep"):
         read(User, deep)
+
+
+FIELDS = list(Everything.__dataclass_fields__)
+TEXTS = st.one_of(
+    st.text(),
+    st.sampled_from(["1e999999999", "2026-11-25T24:00", "25:61", "{", "on", "red", "\ud800"]),
+    st.dates().map(str),
+    st.datetimes().map(str),
+    st.decimals().map(str),
+    st.uuids().map(str),
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXTS, st.binary()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.sampled_from([*FIELDS, "x"]), inner)
+    ),
+    max_leaves=10,
+)
+
+
+EVERYTHING, MANY, POINTS = map(reader, (Everything, list[Everything], dict[str, Point]))
+ONE_OF = reader(Union[User, Tags, list[Point]])  # noqa: UP007 # as older programs write it
+
+
+@given(VALUES, st.dictionaries(st.sampled_from(FIELDS), VALUES))
+def test_no_payload_does_anything_else_than_fit_or_not(value: Any, fields: Any) -> None:
+    """Whatever a client sends: a model, or a PayloadError that has a JSON form."""
+    for fn, sent in ((EVERYTHING, fields), (MANY, [fields]), (POINTS, value), (ONE_OF, value)):
+        try:
+            fn(sent)
+        except PayloadError as error:
+            json.dumps(error.errors)
 
 
 def test_the_text_of_a_payload_error() -> None:

@@ -65,6 +65,13 @@ def _datetime(value: str) -> datetime:
     return datetime.fromisoformat(f"{value[:-1]}+00:00" if value.endswith("Z") else value)
 
 
+def _decimal(value: str | int) -> Decimal:
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError
+    return number
+
+
 _STRING = (str,)
 _PLAIN: dict[Any, Check] = {
     Any: _anything,
@@ -81,7 +88,7 @@ _PLAIN: dict[Any, Check] = {
     datetime: _spelled(_datetime, _STRING, "must be a date and time"),
     date: _spelled(date.fromisoformat, _STRING, "must be a date"),
     time: _spelled(time.fromisoformat, _STRING, "must be a time"),
-    Decimal: _spelled(Decimal, (str, int), "must be a decimal number"),
+    Decimal: _spelled(_decimal, (str, int), "must be a decimal number"),
     UUID: _spelled(UUID, _STRING, "must be a UUID"),
 }
 _LISTS: dict[Any, Callable[[list[Any]], Any]] = {
