@@ -151,6 +151,19 @@ def test_a_catch_all_takes_what_comes(site: Site) -> None:
     assert client.ask("greet", {}) == ["greet dict"]
 
 
+def test_values_of_a_namespaces_name_stand_beside_models(site: Site) -> None:
+    """As with a URL rule: the number is the name's, the user is the client's."""
+
+    @site.socketio.on("greet", namespace="/job/<int:number>")
+    def greet(user: User, number: int, loud: bool = False) -> list[Any]:
+        return [user.name, number, loud]
+
+    client = site.client()
+    client.connect("/job/7")
+    assert client.ask("greet", ADA, True, namespace="/job/7") == [["Ada", 7, True]]
+    assert client.ask("greet", {"name": "Ada"}, namespace="/job/7") == INVALID
+
+
 def test_a_factory_may_have_its_own_models(runtime: Runtime) -> None:
     """Its names are looked up where the handler is registered, whenever an application comes."""
     from dataclasses import dataclass

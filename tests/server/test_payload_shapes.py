@@ -264,19 +264,6 @@ def test_the_number_of_arguments_is_checked_too() -> None:
     assert typed(several)(alice, alice) == 2
 
 
-def test_what_is_given_by_name_is_not_the_clients() -> None:
-    """The values of a namespace's own name are handed on as they are."""
-
-    def handler(sid: str, user: User, number: int, more: int = 0) -> Any:
-        return [sid, user.name, number, more]
-
-    fn = typed(handler, 1)
-    for _ in range(2):
-        assert fn("s", {"name": "a", "age": 1}, number="n") == ["s", "a", "n", 0]
-    with pytest.raises(PayloadError, match=r"0\.age: is missing"):
-        fn("s", {"name": "a"}, number=1)
-
-
 def test_a_handler_that_asks_for_no_model_is_left_as_it_is() -> None:
     """Nothing of it is checked, and calling it costs nothing more."""
 

@@ -323,3 +323,22 @@ def test_an_added_handler_is_checked_by_itself(
         peer.close()
     assert told == {'431["seen"]', f'42["invalid_payload",{{"event":"greet",{FAULTS}}}]'}
     assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
+def test_values_of_a_namespaces_name_stand_beside_models(runtime: Runtime) -> None:
+    """They are the program's, wherever the handler has them; the client's arguments are checked."""
+    server = Server()
+
+    @server.on("greet", namespace="/job/<int:number>")
+    def greet(namespace: str, sid: str, user: User, number: int, loud: bool = False) -> list[Any]:
+        return [namespace, user.name, number, loud]
+
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        peer.send("40/job/7,")
+        assert peer.text().startswith("40/job/7,")
+        peer.send('42/job/7,1["greet",{"name":"Ada","age":36},true]')
+        assert peer.text() == '43/job/7,1[["/job/7","Ada",7,true]]'
+        peer.send('42/job/7,2["greet",{"name":"Ada"}]')
+        assert peer.text() == f'43/job/7,2[{{"error":"Invalid payload",{FAULTS}}}]'
+        peer.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from types import FrameType, SimpleNamespace
 from typing import Any, NamedTuple, get_type_hints
@@ -50,16 +50,7 @@ def typed(fn: Function, skip: int = 0, is_whole: bool = False, reads: Any = None
 class Typed:
     """A handler whose arguments are checked before it runs."""
 
-    __slots__ = (
-        "_args",
-        "_expected",
-        "_fn",
-        "_has_refused",
-        "_is_whole",
-        "_knows_named",
-        "_reads",
-        "_skip",
-    )
+    __slots__ = ("_args", "_expected", "_fn", "_has_refused", "_is_whole", "_reads", "_skip")
 
     def __init__(
         self,
@@ -75,7 +66,6 @@ class Typed:
         self._skip = skip
         self._is_whole = is_whole
         self._has_refused = False
-        self._knows_named = False
         self._args: _Args | None = None
         """None while a name in the annotations is not defined yet."""
         _keep_local_names(reads, expected)
@@ -90,8 +80,6 @@ class Typed:
         return self._args is None or bool(self._args.checks)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        if named and not self._knows_named:
-            self._leave_out(named)
         expected = self._args or self._read_late()
         if not expected.checks:
             return self._fn(*args, **named)
@@ -103,12 +91,6 @@ class Typed:
         except PayloadError as error:
             raise self._refused(error) from None
         return self._fn(*args[:skip], *values, **named)
-
-    def _leave_out(self, named: Iterable[str]) -> None:
-        """Expect none of these of the client: they are the namespace's, the same each time."""
-        self._knows_named = True
-        self._expected = [each for each in self._expected if each.name not in named]
-        self._args = None
 
     def _read_late(self) -> _Args:
         """Read the annotations at the first event, when every module is there."""
