@@ -310,7 +310,10 @@ class Handlers:
         if (key, event) not in self._bound:
             if len(self._bound) >= _MAX_BOUND:  # the names are the clients' choice
                 self._bound.clear()
-            fn = self.convention.bind(instance, str(event), kind_of(event))
+            fn = None
+            # A class's own trigger_event gets what python-socketio's does, and that only.
+            if event != "disconnecting" or instance.method_of(event) is not None:
+                fn = self.convention.bind(instance, str(event), kind_of(event))
             concurrent = self._concurrent and kind_of(event) == "event"
             self._bound[key, event] = None if fn is None else Handler(fn, concurrent)
         handler = self._bound[key, event]

@@ -65,6 +65,7 @@ def test_a_websocket_handshake_announces_no_upgrade(desk: Desk) -> None:
         "Upgrade: websocket\r\n"
         "Connection: Upgrade\r\n"
         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+        "Vary: Origin\r\n"
         "\r\n"
     )
     ws.leave()
