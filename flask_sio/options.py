@@ -85,12 +85,19 @@ class ServerOptions:
     max_outbound_bytes: int = 8 * 2**20
     """Bytes waiting for one client before ``slow_client`` decides."""
     max_outbound_packets: int = 4096
+    high_water_bytes: int | None = None
+    """Bytes waiting for one client that ``on_high_water`` tells of; None is a quarter."""
     slow_client: Literal["close", "drop"] = "close"
     """Over the bound: close the connection, or drop the new packet."""
     max_mailbox_events: int = 1000
     """Events of one client that wait for their handler."""
     max_mailbox_bytes: int = 8 * 2**20
     mailbox_overflow: Literal["close", "error_ack", "drop"] = "close"
+    max_events_per_s: float | None = None
+    """Events of one client; acks do not count."""
+    event_burst: int | None = None
+    """How many of them may come at once; None is those of two seconds."""
+    rate_overflow: Literal["error_ack", "drop", "close"] = "error_ack"
     max_handlers: int | None = None
     """Handlers running at a time in one process; None is 10,000 with gevent, 256 threads."""
     switch_interval: float | None = None
@@ -152,6 +159,11 @@ class ServerOptions:
         return self.ping_interval
 
     @property
+    def high_water(self) -> int:
+        """Bytes waiting for one client from which it is slow."""
+        return self.high_water_bytes or max(1, self.max_outbound_bytes // 4)
+
+    @property
     def ping_timeout_s(self) -> float:
         """Seconds a pong may take."""
         return self.ping_timeout
@@ -189,6 +201,13 @@ class ServerOptions:
             raise ConfigError(
                 "jsonp=True, allow_eio3=False: only clients of Engine.IO 3 have JSONP"
             )
+        if options.high_water > options.max_outbound_bytes:
+            raise ConfigError(
+                f"high_water_bytes={options.high_water_bytes!r}: accepted is a number up to "
+                f"max_outbound_bytes={options.max_outbound_bytes!r}"
+            )
+        if options.event_burst is not None and options.max_events_per_s is None:
+            raise ConfigError("event_burst is of no use without max_events_per_s")
         if _is_empty(options.cors_allowed_origins):
             _warn(_EMPTY_ORIGINS)
         return options
@@ -306,6 +325,12 @@ def _seconds(value: Any) -> float:
 def _switch_interval(value: Any) -> float:
     number = _real(value)
     _need(0.00001 <= number <= 1)
+    return number
+
+
+def _rate(value: Any) -> float:
+    number = _real(value)
+    _need(0.001 <= number <= 1_000_000)
     return number
 
 
@@ -470,10 +495,14 @@ CHECKS: dict[str, Check] = {
     "max_unanswered_acks": _AT_LEAST_1,
     "max_outbound_bytes": _AT_LEAST_1,
     "max_outbound_packets": _AT_LEAST_1,
+    "high_water_bytes": _1_OR_NONE,
     "slow_client": _word("close", "drop"),
     "max_mailbox_events": _AT_LEAST_1,
     "max_mailbox_bytes": _AT_LEAST_1,
     "mailbox_overflow": _word("close", "error_ack", "drop"),
+    "max_events_per_s": Check("None or a number from 0.001 to 1000000", _or_none(_rate)),
+    "event_burst": _1_OR_NONE,
+    "rate_overflow": _word("error_ack", "drop", "close"),
     "max_handlers": _1_OR_NONE,
     "switch_interval": Check("None or seconds from 0.00001 to 1", _or_none(_switch_interval)),
     "fresh_greenlets": _BOOL,

@@ -530,6 +530,28 @@ def test_jobs(load: Load) -> None:
         assert client.refused == {"message": "Invalid namespace"}
 
 
+def test_slow(load: Load) -> None:
+    """slow.py: who is told to be slow gets no details until it has caught up."""
+    program = load("slow")
+    with client_of(program) as client:
+        hooks = program.socketio.server.handlers.middleware.hooks
+        socket = program.socketio.server.socket(client.sid())
+
+        def tell(what: str) -> None:
+            [hook] = hooks(what, "/")
+            call = lambda *_: hook.call(socket, what, ())  # noqa: E731
+            program.socketio.server.convention.invoke(socket, what, call, (), "hook")
+
+        client.emit("update", 1)
+        assert names(client) == ["updated", "details"]
+        tell("high_water")
+        client.emit("update", 2)
+        assert names(client) == ["updated"]
+        tell("drain")
+        client.emit("update", 3)
+        assert names(client) == ["updated", "details"]
+
+
 def test_database(load: Load) -> None:
     """database.py writes and reads, in different handlers."""
     program = load("database")

@@ -19,7 +19,7 @@ packet polling     websocket   probing websocket
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -230,6 +230,9 @@ class Connection:
                 return False
         deflate = websocket.deflate
         stream.send(encoded.ws if deflate is None else encoded.deflated(deflate))
+        high = self.engine.pressure.high_bytes
+        if high is not None and stream.buffered_bytes >= high:
+            self.engine.pressure.rise(self)
         return True
 
     @property
@@ -249,7 +252,7 @@ class Connection:
         if latest is None:
             latest = self._latest = Latest()
         if not latest and self.websocket is not None:
-            self.websocket.stream.when_drained(self.send_kept)
+            self.await_drain()
         latest.put(key, encoded)
         if latest.size > options.max_outbound_bytes or len(latest) > options.max_outbound_packets:
             self.overflow()
@@ -261,6 +264,36 @@ class Connection:
         if self._latest:
             for encoded in self._latest.take():
                 self.send(encoded)
+
+    @property
+    def is_flushed(self) -> bool:
+        """Whether nothing waits for the client."""
+        if self._latest:
+            return False
+        if self.websocket is not None:
+            return not self.websocket.stream.buffered_bytes
+        return self.polling is None or self.polling.is_empty
+
+    def when_flushed(self, fn: Callable[[], object]) -> None:
+        """Call ``fn`` once nothing waits for the client, at once if nothing does."""
+        if self.state != "open" or self.is_flushed:
+            fn()
+        else:
+            self.engine.pressure.wait(self, fn)
+
+    def await_drain(self) -> None:
+        """Have `drained` called; polls call it by themselves."""
+        if self.websocket is not None:
+            self.websocket.stream.when_drained(self.drained)
+
+    def drained(self) -> None:
+        """Learn that the transport has nothing waiting: send what was kept, tell who waits."""
+        self.send_kept()
+        if self.engine.pressure and self.state == "open":
+            if self.is_flushed:
+                self.engine.pressure.fall(self)
+            else:
+                self.await_drain()
 
     def overflow(self) -> None:
         """Close a client that does not take what it is sent. Its memory goes at once."""
@@ -324,7 +357,7 @@ class Connection:
         self.websocket = websocket
         for encoded in polling.retire(eio.NOOP):
             self.send(encoded)
-        self.send_kept()
+        self.drained()
 
     # -- end ---------------------------------------------------------------------------
 
@@ -353,6 +386,8 @@ class Connection:
         told = self.state == "closing"
         self.state = "closed"
         self._latest = None
+        if self.engine.pressure:
+            self.engine.pressure.forget(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -76,6 +76,11 @@ class Polling:
         """Whether a GET waits for what is sent, and nothing else is queued."""
         return self.held is not None and not self._queue
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was sent has been given to polls."""
+        return not self._queue
+
     def send(self, encoded: Encoded) -> bool:
         options = self._connection.engine.options
         self._queued_bytes += encoded.size
@@ -89,6 +94,9 @@ class Polling:
             return False
         self._queue.append(encoded)
         self._flush_soon()
+        pressure = self._connection.engine.pressure
+        if pressure.high_bytes is not None and self._queued_bytes >= pressure.high_bytes:
+            pressure.rise(self._connection)
         return True
 
     def send_first(self, encoded: Encoded) -> None:
@@ -125,6 +133,9 @@ class Polling:
                 self._queue.appendleft(rest)
                 self._queued_bytes += rest.size
             parts.extend(encoded.polling[:fits])
+        engine = self._connection.engine
+        if engine.pressure and not self._queue:
+            engine.loop.soon(self._connection.drained)
         return parts
 
     # -- GET ---------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from flask_sio.engine.connection3 import Connection3
 from flask_sio.engine.gate import EngineRequest
 from flask_sio.engine.hooks import EngineHooks
 from flask_sio.engine.polling import Polling
+from flask_sio.engine.pressure import Pressure
 from flask_sio.options import ServerOptions
 from flask_sio.protocol import eio
 from flask_sio.protocol.encoded import Encoded
@@ -59,6 +60,7 @@ class Engine:
         deflate = options.per_message_deflate
         self.deflate = Deflater(deflate) if deflate else None
         self.hooks = EngineHooks()
+        self.pressure = Pressure()
         self.connections: dict[str, Connection] = {}
         self.streams: set[AnyStream] = set()
         self._on_stream_closed = self.streams.discard
@@ -372,6 +374,7 @@ class Engine:
         streams = list(self.streams)
         self.streams.clear()
         connections, self.connections = self.connections, {}
+        self.pressure.clear()
         self._loop_lock = threading.Lock()
         self._is_serving = False
         self._is_ready = False

@@ -167,13 +167,20 @@ def rooms(sid: str | None = None, namespace: str | None = None) -> list[Any]:
     return server.rooms(sid, namespace=namespace)
 
 
-def disconnect(sid: str | None = None, namespace: str | None = None, silent: bool = False) -> None:
+def disconnect(
+    sid: str | None = None,
+    namespace: str | None = None,
+    silent: bool = False,
+    *,
+    after_flush: bool = False,
+) -> None:
     """Disconnect this client, or ``sid``, from the namespace.
 
-    The rest of the handler still runs. ``silent`` is accepted for Flask-SocketIO's sake.
+    The rest of the handler still runs. With ``after_flush`` it stays until all that was
+    emitted to it has left this server. ``silent`` is accepted for Flask-SocketIO's sake.
     """
     server, sid, namespace = _target("disconnect()", sid, namespace)
-    server.disconnect(sid, namespace=namespace)
+    server.disconnect(sid, namespace=namespace, after_flush=after_flush)
 
 
 # What the methods of SocketIO share with these.

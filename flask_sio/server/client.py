@@ -40,6 +40,7 @@ from flask_sio.server.jobs import (
     ack_packet,
 )
 from flask_sio.server.mailbox import Job, Mailbox
+from flask_sio.server.overflow import mailbox_is_full, too_fast
 from flask_sio.server.patterns import UNDECIDED, Parent
 from flask_sio.server.reasons import Reason, public_reason
 from flask_sio.server.socket import Socket
@@ -153,6 +154,10 @@ class Client:
         socket = self.sockets.get(packet.namespace) or self._socket(packet.namespace)
         if socket is None or (socket.state != "connected" and self._holds(socket, packet, size)):
             return
+        rate = self.server.event_rate
+        if rate is not None and not rate.admits(self, self.server.engine.loop.now()):
+            too_fast(self, socket, packet.id)
+            return
         name, *args = packet.data
         handlers = self.server.handlers
         handler = handlers.find(packet.namespace, name)
@@ -250,17 +255,7 @@ class Client:
         ) or not mailbox.waiting:
             mailbox.put(job)
             return True
-        self.server.engine.warn_once(
-            "a client sends faster than its handlers take it: over max_mailbox_events=%d or "
-            "max_mailbox_bytes=%d the policy is mailbox_overflow=%r (said once)",
-            options.max_mailbox_events,
-            options.max_mailbox_bytes,
-            options.mailbox_overflow,
-        )
-        if options.mailbox_overflow == "close":
-            self._violation("more events than its handlers take")
-        elif options.mailbox_overflow == "error_ack" and ack_id is not None:
-            self.acknowledge(socket, ack_id, {"error": "too many events"})
+        mailbox_is_full(self, socket, ack_id)
         return False
 
     def _say(self, packet: sio.Packet) -> None:
@@ -383,6 +378,8 @@ class Client:
     def closed(self, reason: engine.Reason, description: str = "") -> None:
         """Learn that the connection has ended: every socket leaves."""
         self.server.lobby.leave(self)
+        if self.server.event_rate is not None:
+            self.server.event_rate.forget(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -128,13 +128,29 @@ class Clients:
             return []
 
     def disconnect(
-        self, sid: str, namespace: str | None = None, ignore_queue: bool = False
+        self,
+        sid: str,
+        namespace: str | None = None,
+        ignore_queue: bool = False,
+        *,
+        after_flush: bool = False,
     ) -> None:
         """Make a client leave a namespace; its disconnect handler runs after what it sent.
 
+        What was emitted to it goes out before. With ``after_flush`` it stays, and may be
+        emitted to, until all of that has left this server: for a slow client, not at once.
         Nothing happens if it has left. Any thread; never blocks.
         """
+        if after_flush and self.has(sid, namespace or "/"):
+            self.engine.loop.run(self._disconnect_flushed, sid, namespace or "/")
+            return
         self.adapter.disconnect(namespace or "/", BroadcastOptions((sid,), local=ignore_queue))
+
+    def _disconnect_flushed(self, sid: str, namespace: str) -> None:
+        space = self._spaces.get(namespace)
+        socket = None if space is None else space.find(sid)
+        if socket is not None:
+            socket.client.connection.when_flushed(socket.disconnect_now)
 
     def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Return the WSGI environ of a client's first request; None for one who has left."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Called", "Middleware", "Watchers", "What", "hook"]
 
 Function = Callable[..., Any]
-What = Literal["connect", "event", "incoming", "outgoing"]
+What = Literal["connect", "event", "incoming", "outgoing", "high_water", "drain"]
 Called = Callable[["Socket", str, Sequence[Any]], Any]
 """How all of them are called: socket, event's name, arguments."""
 
@@ -49,13 +49,14 @@ class Watchers:
 class Middleware:
     """The middleware and listeners of one server. Any thread."""
 
-    __slots__ = ("_hooks", "on_change", "watches_events", "watches_outgoing")
+    __slots__ = ("_hooks", "on_change", "watches_events", "watches_outgoing", "watches_slow")
 
     def __init__(self) -> None:
         self._hooks: dict[tuple[What, Any], tuple[Hook, ...]] = {}
         self.watches_events = False
         """Whether anything sees events; read for each."""
         self.watches_outgoing = False
+        self.watches_slow = False
         self.on_change: Callable[[], object] = lambda: None
         """Called when something was registered or forgotten."""
 
@@ -84,6 +85,7 @@ class Middleware:
         whats = {what for what, _ in list(self._hooks)}
         self.watches_events = not whats.isdisjoint(("event", "incoming"))
         self.watches_outgoing = "outgoing" in whats
+        self.watches_slow = not whats.isdisjoint(("high_water", "drain"))
         self.on_change()
 
     def sources(self, what: What, namespace: Any) -> list[Function]:
@@ -106,6 +108,8 @@ _TAKES: dict[What, tuple[int, str]] = {
     "event": (3, "use_event() needs a function that takes (socket, event, args)"),
     "incoming": (2, "on_any() needs a function that takes (event, sid, *args)"),
     "outgoing": (2, "on_any_outgoing() needs a function that takes (event, sid, *args)"),
+    "high_water": (1, "on_high_water() needs a function that takes (sid)"),
+    "drain": (1, "on_drain() needs a function that takes (sid)"),
 }
 
 
@@ -118,14 +122,21 @@ def hook(what: What, fn: Any, any_namespace: bool) -> Called:
         TypeError: it cannot be called so.
     """
     count, rule = _TAKES[what]
-    fits = callable(fn) and (count == 2 or fitting(fn, count) is not None)
-    if not fits:
+    is_slow = what in ("high_water", "drain")
+    if is_slow and any_namespace:
+        count, rule = 2, rule.replace("(sid)", "(namespace, sid)")
+    is_listener = what in ("incoming", "outgoing")
+    if not callable(fn) or (not is_listener and fitting(fn, count) is None):
         raise TypeError(f"{rule}; {name_of(fn)} does not")
     if what == "connect":
         return lambda socket, event, args: fn(socket)
     if what == "event":
         called: Called = fn
         return called
+    if is_slow:
+        if any_namespace:
+            return lambda socket, event, args: fn(socket.namespace, socket.id)
+        return lambda socket, event, args: fn(socket.id)
     if any_namespace:
         return lambda socket, event, args: fn(event, socket.namespace, socket.id, *args)
     return lambda socket, event, args: fn(event, socket.id, *args)

@@ -38,8 +38,10 @@ from flask_sio.server.operators import ServerNamespace
 from flask_sio.server.outgoing import Outgoing
 from flask_sio.server.patterns import MAX_CHARS, UNDECIDED, Parent, Spec
 from flask_sio.server.plain import PlainConvention
+from flask_sio.server.rates import EventRate
 from flask_sio.server.registering import Registering
 from flask_sio.server.room_events import RoomEvents
+from flask_sio.server.slow import SlowClients
 from flask_sio.server.users import Users
 
 if TYPE_CHECKING:
@@ -87,6 +89,9 @@ class Server(Registering, Emitting):
         self.users = Users(self)
         self.outgoing: Outgoing | None = None
         """Tells the listeners of `on_any_outgoing`; None until there is one."""
+        self.slow_clients = SlowClients(self)
+        self.event_rate = _event_rate(self.options)
+        """None without ``max_events_per_s``."""
         self.handlers.middleware.on_change = self._listeners_changed
         self.engine.on_fork = self._forget_clients
         self.engine.has_clients = self._has_clients
@@ -103,6 +108,8 @@ class Server(Registering, Emitting):
             self.handlers.forget(name)
         self._spaces.clear()
         self.lobby.clear()
+        if self.event_rate is not None:
+            self.event_rate.clear()
         self._adapter = self._first_adapter()
 
     # -- other servers -----------------------------------------------------------------
@@ -273,7 +280,8 @@ class Server(Registering, Emitting):
         return list({*self._spaces, *self.handlers.namespaces})
 
     def _listeners_changed(self) -> None:
-        """Let every namespace know whether anybody listens to what is sent. Any thread."""
+        """Let connections and namespaces know whether anybody listens. Any thread."""
+        self.slow_clients.look()
         if self.outgoing is None and self.handlers.middleware.watches_outgoing:
             self.outgoing = Outgoing(self)
         if self.outgoing is not None and self.engine.has_loop:
@@ -379,3 +387,8 @@ class Server(Registering, Emitting):
         """
         self.adapter.close()
         return self.engine.shutdown(timeout)
+
+
+def _event_rate(options: ServerOptions) -> EventRate | None:
+    per_s = options.max_events_per_s
+    return None if per_s is None else EventRate(per_s, options.event_burst)

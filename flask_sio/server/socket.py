@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from flask_sio.adapters.adapter import BroadcastOptions, EmitResult, SocketRecord
@@ -179,12 +180,17 @@ class Socket:
         for room in rooms:
             self.client.server.leave_room(self.id, room, self.namespace)
 
-    def disconnect(self, close: bool = False) -> None:
+    def disconnect(self, close: bool = False, *, after_flush: bool = False) -> None:
         """Leave the namespace, or ``close`` the whole connection. Never blocks.
 
-        Disconnect handlers run after what the client had sent before.
+        Disconnect handlers run after what the client had sent before. ``after_flush``: not
+        before all that was emitted to it has left this server.
         """
-        self.client.server.engine.loop.run(self.disconnect_now, close)
+        run = self.client.server.engine.loop.run
+        if after_flush:
+            run(self.client.connection.when_flushed, partial(self.disconnect_now, close))
+        else:
+            run(self.disconnect_now, close)
 
     # -- out: owner's turn -------------------------------------------------------------
 

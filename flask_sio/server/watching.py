@@ -138,3 +138,28 @@ class Watching:
     def listeners_any_outgoing(self, namespace: Spec | None = None) -> list[Callable[..., Any]]:
         """Return the listeners of `on_any_outgoing`, in order."""
         return self._hooks_there("outgoing", namespace)
+
+    # -- slow clients ------------------------------------------------------------------
+
+    @overload
+    def on_high_water(self, fn: None = None, namespace: Spec | None = None) -> Callable[[F], F]: ...
+    @overload
+    def on_high_water(self, fn: F, namespace: Spec | None = None) -> F: ...
+    def on_high_water(self, fn: Any = None, namespace: Spec | None = None) -> Any:
+        """Call ``fn(sid)`` when ``high_water_bytes`` wait for a client that is slow.
+
+        Once, until it has caught up. For ``namespace="*"`` ``fn(namespace, sid)``; in Flask
+        ``fn()``, in the client's context. It does not wait for the client's handlers.
+        """
+        return self._register_hook("high_water", fn, namespace)
+
+    @overload
+    def on_drain(self, fn: None = None, namespace: Spec | None = None) -> Callable[[F], F]: ...
+    @overload
+    def on_drain(self, fn: F, namespace: Spec | None = None) -> F: ...
+    def on_drain(self, fn: Any = None, namespace: Spec | None = None) -> Any:
+        """Call ``fn(sid)`` when nothing waits any more for a client that `on_high_water` told of.
+
+        Not for one that leaves before. Arguments are as in `on_high_water`.
+        """
+        return self._register_hook("drain", fn, namespace)

@@ -122,5 +122,10 @@ server.off("go", go, judge)
 def created(name: str) -> None: ...
 
 
+@server.on_high_water
+def slow(sid: str) -> None:
+    server.disconnect(sid, after_flush=True)
+
+
 application = WSGIApp(server)
 mode: str = server.async_mode
