@@ -66,7 +66,9 @@ class Adapting:
             fits = cut(fn, 0, 1, is_farewell=kind == "disconnect", call=handler)
             if fits is None:
                 takes = "(auth)" if kind == "connect" else "(reason), and may take details"
-                raise TypeError(f"the {kind} handler {name_of(fn)} must take nothing or {takes}")
+                raise TypeError(
+                    f"the {kind} handler {name_of(fn)} must take nothing or one {takes}"
+                )
             handler = fits
         return ByName(handler) if is_named else handler
 

@@ -33,6 +33,7 @@ from flask_sio.extension.context import current_event, current_extension
 from flask_sio.extension.convention import EmitterCallback, FlaskConvention
 from flask_sio.extension.hooks import HookTable
 from flask_sio.extension.sessions import ManagedSession
+from flask_sio.server.namespace import LiveNamespace
 
 pytestmark = pytest.mark.quick
 
@@ -63,6 +64,10 @@ class Socket:
     client: Connection = field(default_factory=Connection)
     id: str = "sid-1"
     namespace: str = "/"
+
+    @property
+    def space(self) -> LiveNamespace:
+        return LiveNamespace(self.namespace)
 
     def elsewhere(self, namespace: str, sid: str) -> Socket:
         """Return the same client in another namespace."""
