@@ -667,6 +667,7 @@ def test_script_tag(site: Site, tmp_path: Any) -> None:
     assert tag(path="live", client_dir=str(tmp_path)) == ours
     cdn = '<script src="https://cdn.socket.io/'
     assert tag(client_dir=str(tmp_path), serve_client=False).startswith(cdn)
+    assert "/socket.io.msgpack.min.js" in tag(client_dir=str(tmp_path), serializer="msgpack")
 
 
 def test_background_task_has_no_context(site: Site) -> None:

@@ -14,6 +14,7 @@ from websockets.sync.client import connect
 from flask_sio import Server
 from flask_sio.protocol.ws_deflate import InflatingDecoder
 from tests.live import Runtime, plain
+from tests.raw3 import ENDPOINT_3
 from tests.raw_more import (
     ACCEPT,
     BINARY,
@@ -26,13 +27,14 @@ from tests.raw_more import (
     upgrade_request,
 )
 from tests.server.desk import Desk, engine
-from tests.servers.launch import free_port, launched, serve
-from tests.servers.node import run_script
+from tests.servers.launch import free_port, gunicorn, launched, serve
+from tests.servers.node import run_node, run_script
 from tests.servers.raw import ENDPOINT
 
 OFFER = "permessage-deflate; client_max_window_bits"
 ANSWER = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 RSV1 = 0x40
+DEFLATED = "tests.servers.apps.deflated:app"
 LONG = "x" * 2000
 
 
@@ -44,8 +46,10 @@ def packed(payload: bytes) -> bytes:
 class Packed(Frames):
     """A WebSocket whose client has offered compression."""
 
-    def __init__(self, place: Any, sid: str = "", offer: str = OFFER) -> None:
-        path = f"{ENDPOINT}websocket" + (f"&sid={sid}" if sid else "")
+    def __init__(
+        self, place: Any, sid: str = "", offer: str = OFFER, endpoint: str = ENDPOINT
+    ) -> None:
+        path = f"{endpoint}websocket" + (f"&sid={sid}" if sid else "")
         headers = {"Sec-WebSocket-Extensions": offer}
         Peer.__init__(self, place, upgrade_request(path, headers))
         self.head = self.through(b"\r\n\r\n").decode()
@@ -195,6 +199,27 @@ def test_a_message_of_each_client_is_the_same_bytes(runtime: Runtime) -> None:
 
 BOMB = packed(bytes(4_000_000))
 
+
+def test_clients_of_engine_io_3_have_frames_of_their_own(runtime: Runtime) -> None:
+    """Compressed like the others', where the bytes differ; and not where an emit says no."""
+    server = Server(per_message_deflate=True)
+    with plain(runtime, server) as live:
+        old, new = Packed(live, endpoint=ENDPOINT_3), Packed(live)
+        assert old.answer_header == ANSWER
+        new.send("40")
+        assert (old.text(), new.text()[:2]) == ("40", "40")
+        server.emit("news", ("é" * 2000, bytes(2000)))
+        head, placeholder = '451-["news","', '",{"_placeholder":true,"num":0}]'
+        assert old.unpacked() == head + "\\u00e9" * 2000 + placeholder
+        assert new.unpacked() == head + "é" * 2000 + placeholder
+        assert (old.unpacked(), new.unpacked()) == (b"\x04" + bytes(2000), bytes(2000))
+        server.of("/").compress(False).emit("news", "é" * 2000)
+        assert old.text() == '42["news","' + "\\u00e9" * 2000 + '"]'
+        assert new.text() == '42["news","' + "é" * 2000 + '"]'
+        old.leave()
+        new.leave()
+
+
 VIOLATIONS = {
     "RSV1 on a ping": (1002, frame(RSV1 | PING, b"p")),
     "RSV1 on a continuation": (
@@ -255,8 +280,8 @@ def test_the_stock_client_agrees(runtime: Runtime, mode: str, deflate: bool) -> 
         server.emit("news", value, skip_sid=sid)
 
     with plain(runtime, server) as live:
-        assert run_script("deflate.mjs", live.url, mode) == {
-            "extensions": "permessage-deflate" if deflate else "",
+        assert run_script("deflate.mjs", live.url, mode, 2) == {
+            "extensions": ["permessage-deflate" if deflate else ""],
             "equal": True,
             "broadcast": True,
             "small": deflate,
@@ -264,11 +289,21 @@ def test_the_stock_client_agrees(runtime: Runtime, mode: str, deflate: bool) -> 
         }
 
 
+@pytest.mark.node
+def test_it_is_negotiated_for_the_worker_that_has_the_session(tmp_path: Path) -> None:
+    """The 101 goes with the socket, so that its owner knows."""
+    port = free_port()
+    command = gunicorn(DEFLATED, port, "gevent", "-w", "2")
+    with launched(command, port, tmp_path / "log", workers=2) as server:
+        result = run_node("deflate.mjs", server, "default", 16)
+        assert result["extensions"] == ["permessage-deflate"]
+        assert result["equal"] is True
+
+
 def test_gevent_websockets_handshake_has_no_extension(tmp_path: Path) -> None:
     """Its 101 is out before the server is asked: such a connection goes without."""
     port = free_port()
-    app = "tests.servers.apps.deflated:app"
-    with launched(serve("geventwebsocket", app, port), port, tmp_path / "log") as server:
+    with launched(serve("geventwebsocket", DEFLATED, port), port, tmp_path / "log") as server:
         ws = Packed(server)
         assert ws.answer_header == ""
         ws.send("40")

@@ -18,6 +18,8 @@ from flask_sio import (
     WSGIApp,
 )
 from flask_sio.engine.hooks import ConnectionFailure
+from flask_sio.protocol.codec import Codec
+from flask_sio.protocol.sio import Packet
 from flask_sio.server.socket import Socket
 
 server = Server(cors_allowed_origins="*", max_connections=1000)
@@ -126,6 +128,25 @@ def created(name: str) -> None: ...
 def slow(sid: str) -> None:
     server.disconnect(sid, after_flush=True)
 
+
+class Lines:
+    def render(self, packet: Packet) -> str:
+        return repr(packet.data)
+
+    def compose(self, packet: Packet, body: str) -> list[str | bytes]:
+        return [f"{packet.type} {packet.namespace} {packet.id} {body}", b""]
+
+    def decoder(self, max_attachments: int, max_bytes: int) -> LinesDecoder:
+        return LinesDecoder()
+
+
+class LinesDecoder:
+    def feed(self, message: str | bytes) -> Packet | None:
+        return Packet(2, "/", ["event", len(message)])
+
+
+codec: Codec = Lines()
+packed = Server(serializer=codec, per_message_deflate={"threshold": 512})
 
 application = WSGIApp(server)
 mode: str = server.async_mode

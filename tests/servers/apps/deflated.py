@@ -13,3 +13,8 @@ app = WSGIApp(server)
 @server.event
 def echo(sid: str, value: Any) -> Any:
     return value
+
+
+@server.event
+def tell(sid: str, value: Any) -> None:
+    server.emit("news", value, skip_sid=sid)
