@@ -27,6 +27,8 @@ DEFAULTS = {
     "ping_timeout": 20,
     "max_http_buffer_size": 1_000_000,
     "allow_upgrades": True,
+    "allow_eio3": True,
+    "jsonp": False,
     "http_compression": True,
     "compression_threshold": 1024,
     "per_message_deflate": False,
@@ -267,6 +269,13 @@ def test_refusal_names_value_and_choices() -> None:
     with pytest.raises(ConfigError) as caught:
         ServerOptions.build({"async_mode": "eventlet"})
     assert str(caught.value) == "async_mode='eventlet': accepted is None, 'gevent' or 'threading'"
+
+
+def test_jsonp_needs_the_clients_that_have_it() -> None:
+    """An option that nobody could use is refused."""
+    with pytest.raises(ConfigError, match=r"^jsonp=True, allow_eio3=False: only clients"):
+        ServerOptions.build({"jsonp": True, "allow_eio3": False})
+    assert ServerOptions.build({"jsonp": True}).jsonp is True
 
 
 def test_path_and_resource() -> None:

@@ -51,6 +51,9 @@ MAX_CHATTER = 1000
 
 Legitimate ones are few: a pong, the packets of an upgrade, a WebSocket ping a second.
 """
+_SAYS_NO_CLOSE = ("transport close", "server shutting down")
+"""Reasons for which a held poll gets a noop: its client has closed, or is to find out by its
+next request. python-engineio's client does not come back after a close packet."""
 CLOSING_S = 30.0
 """How long a closed polling connection waits for the GET that takes its close packet."""
 
@@ -402,7 +405,7 @@ class Connection:
                 loop = self.engine.loop
                 self._timer = loop.call_at(loop.now() + CLOSING_S, self._forget)
             else:
-                self.polling.retire(eio.NOOP if reason == "transport close" else eio.CLOSE)
+                self.polling.retire(eio.NOOP if reason in _SAYS_NO_CLOSE else eio.CLOSE)
         if self.state == "closed":
             self.engine.forget(self)
         if self.handler is not None and not told:

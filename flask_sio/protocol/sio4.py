@@ -40,4 +40,5 @@ def read_name(name: str) -> tuple[str, dict[str, str] | None]:
 
 def error_data(refusal: dict[str, Any]) -> Any:
     """Return the data of an ERROR for those of a CONNECT_ERROR: its data, or else its text."""
-    return refusal["data"] if "data" in refusal else refusal["message"]
+    data = refusal.get("data")
+    return refusal["message"] if data is None else data

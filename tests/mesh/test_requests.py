@@ -12,6 +12,7 @@ import pytest
 
 from tests.live import Live, Runtime
 from tests.mesh.pair import Pair, linked
+from tests.raw3 import OCTETS, Frames3, Poller3
 from tests.server.clients import Peer, Poller, connection
 from tests.servers.raw import ENDPOINT, Reader, http, send_request
 
@@ -59,6 +60,28 @@ def test_a_poll_is_answered_through_the_owner(pair: Pair) -> None:
         ours = {name: headers[name] for name in headers if name not in of_the_server}
         answer += [status, ours, body]
     assert at_home == elsewhere
+
+
+def test_requests_of_revision_3_are_passed_on_too(pair: Pair) -> None:
+    """What they are written in depends on their type, which the owner is told."""
+    poller = Poller3(pair.home)
+    assert poller.get() == (200, b"2:40")
+    poller.place = pair.entry
+    assert poller.post(b'17:421["echo","one"]') == (200, b"ok")
+    got = b""
+    while got.count(b'"one"') < 2:
+        got += poller.take()[1]
+    ack, event = b'10:431["one"]', b'18:42["echoed","one"]'
+    assert got in (ack + event, event + ack)
+    head = b'451-["echo",{"_placeholder":true,"num":0}]'
+    assert poller.post_bytes(b"\x00\x04\x02\xff" + head + b"\x01\x02\xff\x04\x01") == (200, b"ok")
+    content_type, body = poller.take()
+    assert content_type == OCTETS
+    assert body.endswith(b"\x01\x02\xff\x04\x01")
+    ws = Frames3(pair.entry, poller.sid)
+    ws.send("2probe", "5", '421["echo","two"]')
+    assert ws.text() == "3probe"
+    ws.leave()
 
 
 def test_a_held_poll_is_answered_when_there_is_something(pair: Pair) -> None:

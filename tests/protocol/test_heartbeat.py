@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_sio.protocol.heartbeat import Heartbeat
+from flask_sio.protocol.heartbeat import Heartbeat, Heartbeat3
 
 INTERVAL_S, TIMEOUT_S = 0.3, 0.2
 
@@ -64,3 +64,48 @@ def test_a_timeout_longer_than_the_interval() -> None:
     heartbeat.heard = True
     assert heartbeat.due(5.2, 0.2, 5.0, 0.0)[0] == "ping"
     assert heartbeat.due(10.21, 0.2, 5.0, 0.0)[0] == "silent"
+
+
+# -- Engine.IO 3: the client pings -----------------------------------------------------------
+
+
+def due3(heartbeat: Heartbeat3, now: float, held_up_s: float = 0.0) -> tuple[str, float]:
+    action, when = heartbeat.due(now, INTERVAL_S, TIMEOUT_S, held_up_s)
+    return action, round(when, 4)
+
+
+def test_a_client_that_never_says_anything_is_silent_after_both_times() -> None:
+    """The interval and the timeout, from the opening on; it is never pinged."""
+    heartbeat = Heartbeat3(100.0)
+    assert due3(heartbeat, 100.3) == ("wait", 100.5)
+    assert due3(heartbeat, 100.49) == ("wait", 100.5)
+    assert due3(heartbeat, 100.5)[0] == "silent"
+
+
+def test_each_byte_puts_the_end_off() -> None:
+    """By both times from then on."""
+    heartbeat = Heartbeat3(100.0)
+    heartbeat.hear(100.2)
+    assert due3(heartbeat, 100.3) == ("wait", 100.7)
+    assert heartbeat.heard is False
+    heartbeat.hear(100.699)
+    assert heartbeat.heard is True
+    assert due3(heartbeat, 100.7) == ("wait", 101.199)
+    assert due3(heartbeat, 101.2)[0] == "silent"
+
+
+def test_a_stall_moves_the_deadline_of_a_client_that_pings() -> None:
+    """By what was added since it was last heard of."""
+    heartbeat = Heartbeat3(100.0)
+    assert due3(heartbeat, 100.3, held_up_s=7.0) == ("wait", 100.5)
+    assert due3(heartbeat, 100.5, held_up_s=8.0) == ("wait", 101.5)
+    assert due3(heartbeat, 101.5, held_up_s=8.0)[0] == "silent"
+
+
+def test_chatter_is_counted_anew_after_each_look() -> None:
+    """Its bound is for a time, not for a life."""
+    heartbeat = Heartbeat3(100.0)
+    heartbeat.chatter = 5
+    heartbeat.hear(100.1)
+    due3(heartbeat, 100.3)
+    assert heartbeat.chatter == 0
