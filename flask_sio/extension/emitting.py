@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from flask_sio.adapters.adapter import BroadcastOptions, EmitResult
 from flask_sio.extension.convention import FlaskConvention
 from flask_sio.extension.functions import event_args, skipped, target_rooms
 from flask_sio.extension.mounting import Mounted
 from flask_sio.server.operators import ServerNamespace
+from flask_sio.server.parents import ParentNamespace
+from flask_sio.server.patterns import Spec
 
 __all__ = ["Emitter"]
 
@@ -122,7 +124,11 @@ class Emitter(Mounted):
             event, event_args(args), to, namespace or "/", timeout, ignore_queue
         )
 
-    def of(self, namespace: str = "/") -> ServerNamespace:
+    @overload
+    def of(self, namespace: str = "/") -> ServerNamespace: ...
+    @overload
+    def of(self, namespace: Spec) -> ServerNamespace | ParentNamespace: ...
+    def of(self, namespace: Spec = "/") -> ServerNamespace | ParentNamespace:
         """Return a namespace, to reach its clients; see `Server.of`."""
         return self._require().of(namespace)
 

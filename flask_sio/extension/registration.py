@@ -79,6 +79,28 @@ class Registrar(FlaskWatching):
         """
         raise NotImplementedError
 
+    def listeners(self, event: str, namespace: Spec | None = None) -> list[Callable[..., Any]]:
+        """Return the functions that were registered here for an event, in order."""
+        where = self._default_namespace(namespace)
+        return [
+            each.handler
+            for each in self._registrations()
+            if each.event == event and self._default_namespace(each.namespace) == where
+        ]
+
+    def _registrations(self) -> list[Registration]:
+        raise NotImplementedError
+
+    def _keep(self, registration: Registration) -> None:
+        """Remember a registration, and forget those that it replaces."""
+        there = self._registrations()
+        if not registration.add:
+            where = self._default_namespace(registration.namespace)
+            for each in [each for each in there if each.event == registration.event]:
+                if self._default_namespace(each.namespace) == where:
+                    there.remove(each)
+        there.append(registration)
+
     def _hooks_of(self, namespace: Spec | None) -> Hooks:
         """Return the scope that a hook of ``namespace`` belongs to."""
         raise NotImplementedError
@@ -274,7 +296,7 @@ class SocketBlueprint(Registrar):
         self._users.add(extension)
 
     def _register(self, registration: Registration) -> None:
-        self.handlers.append(registration)
+        self._keep(registration)
         for extension in list(self._users):
             extension.blueprint_grew(self, registration)
 
@@ -286,6 +308,9 @@ class SocketBlueprint(Registrar):
                 self.handlers.remove(each)
                 for extension in list(self._users):
                     extension.blueprint_shrank(self, each)
+
+    def _registrations(self) -> list[Registration]:
+        return self.handlers
 
     def _default_namespace(self, namespace: Any) -> Any:
         return namespace or self.namespace

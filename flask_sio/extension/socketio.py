@@ -121,7 +121,7 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
 
     def _register(self, registration: Registration) -> None:
         registration = replace(registration, namespace=registration.namespace or "/")
-        self.handlers.append(registration)
+        self._keep(registration)
         for server in self._servers():
             registration.enter(server)
 
@@ -138,6 +138,9 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         """Return the namespace of the event that is being handled here; None outside of one."""
         context = current_event()
         return None if context is None else context.socket.namespace
+
+    def _registrations(self) -> list[Registration]:
+        return self.handlers
 
     def _default_namespace(self, namespace: Any) -> Any:
         return namespace or "/"

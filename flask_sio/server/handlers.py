@@ -233,6 +233,13 @@ class Handlers:
             keep = [each for each in first.chain if source and each.source != source]
             _put_back(events, event, keep)
 
+    def sources(self, event: str | int, namespace: Spec) -> list[Function]:
+        """Return the functions that were registered for an event, in order."""
+        parent = self.patterns.find(namespace)
+        events = self._exact.get(namespace, {}) if parent is None else parent.events  # type: ignore[arg-type]
+        first = events.get(event)
+        return [] if first is None else [each.source or each.fn for each in first.chain]
+
     def spend(self, handler: Handler) -> None:
         """Forget those of a chain that are for one time only, which has come."""
         for events in [*self._exact.values(), *self.patterns.tables()]:

@@ -16,6 +16,7 @@ from flask_sio.errors import TimeoutError
 from flask_sio.protocol import sio
 from flask_sio.server.handshake import Handshake
 from flask_sio.server.jobs import answer_value
+from flask_sio.server.parents import HandlersOf
 from flask_sio.server.users import user_rooms
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class BroadcastOperator:
         return f"<{type(self).__name__} {self._namespace!r} {' '.join(named)}>"
 
 
-class ServerNamespace(BroadcastOperator):
+class ServerNamespace(HandlersOf, BroadcastOperator):
     """One namespace of a server: everybody in it, its rooms, and its handlers.
 
     `Server.of` returns it. It says nothing of whether clients may connect to it: handlers and
@@ -191,7 +192,7 @@ class ServerNamespace(BroadcastOperator):
 
     @property
     def name(self) -> str:
-        return self._namespace
+        return str(self._namespace)
 
     @property
     def server(self) -> Server:
@@ -215,12 +216,6 @@ class ServerNamespace(BroadcastOperator):
     def room_members(self, room: Room) -> list[str]:
         """Return the ids of who is in a room."""
         return list(self.to(room).sids())
-
-    # -- handlers ----------------------------------------------------------------------
-
-    def on(self, event: str | int, handler: Any = None, **options: Any) -> Any:
-        """Register a handler for this namespace; see `Server.on`."""
-        return self._server.on(event, handler, self._namespace, **options)
 
     # -- other servers -----------------------------------------------------------------
 

@@ -84,6 +84,12 @@ class Registering(Watching):
         """
         self.handlers.remove(event, handler, namespace or "/")
 
+    def listeners(
+        self, event: str | int, namespace: Spec | None = None
+    ) -> list[Callable[..., Any]]:
+        """Return the functions that were registered for an event, in order."""
+        return self.handlers.sources(event, namespace or "/")
+
     # -- events ------------------------------------------------------------------------
 
     def around_event(self, hook: A) -> A:

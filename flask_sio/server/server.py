@@ -36,7 +36,8 @@ from flask_sio.server.input import Lobby, lobby_size
 from flask_sio.server.namespace import LiveNamespace
 from flask_sio.server.operators import ServerNamespace
 from flask_sio.server.outgoing import Outgoing
-from flask_sio.server.patterns import MAX_CHARS, UNDECIDED, Parent, Spec
+from flask_sio.server.parents import ParentNamespace
+from flask_sio.server.patterns import MAX_CHARS, UNDECIDED, Parent, Spec, is_pattern
 from flask_sio.server.plain import PlainConvention
 from flask_sio.server.rates import EventRate
 from flask_sio.server.registering import Registering
@@ -236,12 +237,20 @@ class Server(Registering, Emitting):
 
     # -- namespaces, and other servers ---------------------------------------------------
 
-    def of(self, namespace: str = "/") -> ServerNamespace:
+    @overload
+    def of(self, namespace: str = "/") -> ServerNamespace: ...
+    @overload
+    def of(self, namespace: Spec) -> ServerNamespace | ParentNamespace: ...
+    def of(self, namespace: Spec = "/") -> ServerNamespace | ParentNamespace:
         """Return a namespace, to reach its clients: ``server.of("/chat").to("room").emit(...)``.
+
+        For a pattern of namespaces it returns a `ParentNamespace`.
 
         Raises:
             ValueError: no name that a namespace can have.
         """
+        if not isinstance(namespace, str) or is_pattern(namespace):
+            return ParentNamespace(self, namespace)
         name = namespace if namespace.startswith("/") else f"/{namespace}"
         sio.check_namespace(name)
         return ServerNamespace(self, name)

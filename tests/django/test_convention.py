@@ -87,6 +87,34 @@ def test_every_handler_has_the_request(server: Server, connect: Connect, http: A
     assert seen == [("alice", "7", "/socket.io/")] * 5
 
 
+def test_middleware_and_listeners_have_the_request(
+    server: Server, connect: Connect, http: Any
+) -> None:
+    """What runs around handlers knows the user, too, and so does a namespace's pattern."""
+    from flask_sio.mounts.django import request
+
+    seen: list[Any] = []
+
+    def judge(name: str, auth: Any) -> bool:
+        seen.append(("judge", request.user.username))
+        return name == "/judged"
+
+    server.use(lambda socket: seen.append(("use", request.user.username)))
+    server.use_event(lambda socket, event, args: seen.append(("event", request.user.username)))
+    server.on_any(lambda event, sid: seen.append(("any", request.user.username)))
+    server.on_any_outgoing(lambda event, sid: seen.append(("out", request.user.username)))
+    server.on("go", lambda sid: server.emit("gone", to=sid))
+    server.on("go", lambda namespace, sid: namespace, judge)
+
+    client = connect(server, http)
+    client.emit("go")
+    client.connect("/judged")
+    assert client.emit("go", namespace="/judged", callback=True) == "/judged"
+    client.close()
+
+    assert seen == [(what, "alice") for what in ("use", "any", "event", "out", "judge")]
+
+
 def test_arguments_are_those_of_the_plain_convention(server: Server, connect: Connect) -> None:
     """The id comes first; connect and disconnect handlers may leave out their last argument."""
     seen: list[Any] = []

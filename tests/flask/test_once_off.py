@@ -135,3 +135,21 @@ def test_once_before_init_app() -> None:
         client.emit("go")
         client.emit("go")
     assert seen == ["go"]
+
+
+def test_listeners() -> None:
+    """What was registered with the extension, or the blueprint, for an event."""
+    socketio, blueprint = SocketIO(), SocketBlueprint("x", "/x")
+
+    def one() -> None: ...
+    def two() -> None: ...
+
+    socketio.on_event("go", two)
+    socketio.on_event("go", one)
+    socketio.on_event("go", two, add=True)
+    blueprint.on_event("go", two)
+    assert socketio.listeners("go") == [one, two]
+    assert (blueprint.listeners("go"), blueprint.listeners("go", "/x")) == ([two], [two])
+    socketio.off("go", one)
+    assert socketio.listeners("go") == [two]
+    assert socketio.listeners("go", "/x") == []

@@ -474,3 +474,68 @@ def test_nobody_is_left_after_many_namespaces(runtime: Runtime) -> None:
             live.until(lambda: list(server.spaces) == ["/"])
         assert everyone(live) == [peer.sid]
         peer.leave()
+
+
+# -- Server.of ---------------------------------------------------------------------------
+
+
+def test_of_a_pattern_registers_and_reaches_all() -> None:
+    """Its handlers are the pattern's, and what it emits goes to each of its namespaces."""
+    server, log = server_of(), Log()
+    rooms = server.of(ROOM)
+
+    @rooms.on("go")
+    def go(namespace: str, sid: str) -> str:
+        return namespace
+
+    @rooms.event
+    def named(namespace: str, sid: str) -> None:
+        log.add("named")
+
+    rooms.use(lambda socket: log.add(socket.namespace))
+    rooms.once("once", lambda namespace, sid: log.add("once"))
+    listen = rooms.on_any(lambda event, namespace, sid: log.add(event))
+    assert rooms.listeners("go") == [go]
+    assert rooms.children == []
+    with TestClient(server, "/room-1") as client:
+        client.connect("/room-2")
+        client.connect("/")
+        assert client.emit("go", namespace="/room-1", callback=True) == "/room-1"
+        client.emit("named", namespace="/room-2")
+        rooms.off_any(listen)
+        rooms.off("go")
+        assert client.emit("go", namespace="/room-1", callback=True) is None
+        client.emit("once", namespace="/room-1")
+        client.emit("once", namespace="/room-2")
+        assert sorted(rooms.children) == ["/room-1", "/room-2"]
+        rooms.emit("news", 1)
+        rooms.send("x")
+        for name in ("/room-1", "/room-2"):
+            assert [each["name"] for each in client.get_received(name)] == ["news", "message"]
+        assert client.get_received() == []
+    assert log.entries == ["/room-1", "/room-2", "go", "named", "named", "once"]
+    assert rooms.children == []
+    with pytest.raises(AttributeError, match=r"name the one that is meant"):
+        rooms.to("room")
+
+
+def test_of_a_name_registers_for_it() -> None:
+    """The methods are the server's, for that namespace."""
+    server, log = server_of(), Log()
+    chat = server.of("/chat")
+
+    @chat.use
+    def guard(socket: Any) -> None:
+        log.add("use")
+
+    chat.on("go", lambda sid, text: log.add(text))
+    chat.use_event(lambda socket, event, args: ["changed"])
+    chat.on_any_outgoing(lambda event, sid: log.add(event))
+    with TestClient(server, "/chat") as client:
+        client.emit("go", "x", namespace="/chat")
+        chat.emit("sent")
+        chat.off("go")
+        client.emit("go", "x", namespace="/chat")
+    assert log.entries == ["use", "changed", "sent"]
+    assert (chat.listeners("go"), server.listeners("go", "/chat")) == ([], [])
+    assert server.of("/job/<int:number>").pattern == "/job/<int:number>"  # type: ignore[attr-defined]

@@ -164,3 +164,20 @@ def test_once_checks_what_on_checks(event: str) -> None:
         server.once(event, lambda sid: None)
     with pytest.raises(TypeError, match="a disconnect handler takes"):
         server.once("disconnect", lambda: None)
+
+
+def test_listeners() -> None:
+    """The functions of an event, as they were registered, in order."""
+    server = server_of()
+
+    def one(sid: str) -> None: ...
+    def two(sid: str) -> None: ...
+
+    assert server.listeners("go") == []
+    server.on("go", one)
+    server.once("go", two, add=True)
+    assert server.listeners("go") == [one, two]
+    assert server.listeners("go", "/x") == []
+    with TestClient(server) as client:
+        client.emit("go")
+    assert server.listeners("go") == [one]
