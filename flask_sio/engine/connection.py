@@ -183,11 +183,6 @@ class Connection:
         if self.polling is not None and self.polling.held is held:
             self.polling.nudge()
 
-    def nudge(self) -> None:
-        """Answer a held GET now, if there is one: its client may ask elsewhere."""
-        if self.polling is not None:
-            self.polling.nudge()
-
     def begin_post(self) -> bool:
         """Admit a POST; two at once end the connection (data request overlap)."""
         if self.polling is None or self.state == "closed":

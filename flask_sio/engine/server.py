@@ -296,7 +296,9 @@ class Engine:
 
         Polls are answered, WebSockets get close code 1001; no client is told of a server
         disconnect, so that stock clients come back by themselves. With times, in seconds
-        from now, the clients are closed between them, and can be reached until then.
+        from now, the clients are closed between them, one after another, and can be reached
+        until then: a poll that waits is answered by the close, not sent to look for a worker
+        that may not have started yet.
         """
         self.is_draining = True
         if self._has_others and self.others is not None:
@@ -305,7 +307,6 @@ class Engine:
         for place, connection in enumerate(connections, 1):
             # Each in its own turn: a failure stops no other.
             if last_s:
-                self.loop.run(connection.nudge)
                 when = now + first_s + (last_s - first_s) * place / len(connections)
                 self.loop.call_at(when, connection.shut_down)
             else:

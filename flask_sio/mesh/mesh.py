@@ -48,6 +48,8 @@ DIAL_S = 1.0
 RETRY_S = 0.5
 """When to look again for workers that could not be reached, or were lost but may live."""
 STATE_S = 5.0
+RELEASE_S = 1.0
+"""When an ending worker knows which of its peers end too, and until it looks again."""
 _MAX_QUEUED_BYTES = 2 * MAX_PAYLOAD
 _POST_SLACK_BYTES = 65536
 _TAG = 6
@@ -102,6 +104,7 @@ class Mesh:
         self._draining = False
         self._listener: socket.socket | None = None
         self._watch: Watch | None = None
+        self._release_at = 0.0
         self._told = 0
         self._tell_at = 0.0
         self._unfit: set[str] = set()
@@ -170,14 +173,21 @@ class Mesh:
             self._link(tag, sock)
 
     def drain(self) -> None:
-        """Tell the peers that this worker ends, and have the polls answered that it holds."""
-        if not self._is_on or self._draining:
-            return
-        self._draining = True
-        self._tell()
+        """Tell the peers that this worker ends; soon it holds no polls for them any more."""
+        if self._is_on and not self._draining:
+            self._draining = True
+            self._release_at = self.loop.now() + RELEASE_S
+            self._tell()
+
+    def _release(self) -> None:
+        """Have the polls answered that wait here, but for those of owners that end as well.
+
+        Such an owner closes the session itself, and its answer comes this way.
+        """
         for peer in list(self.peers.values()):
-            for number in peer.waiting:
-                peer.send(frames.RELEASE, number)
+            if not peer.draining:
+                for number in peer.waiting:
+                    peer.send(frames.RELEASE, number)
 
     def close(self) -> None:
         """Leave: who asks from now on is told that this worker's sessions have ended."""
@@ -433,6 +443,9 @@ class Mesh:
 
     def _tick(self) -> None:
         now = self.loop.now()
+        if self._is_on and self._draining and now >= self._release_at:
+            self._release_at = now + RELEASE_S
+            self._release()
         if self._is_on and now >= self._tell_at:
             self._tell_at = now + STATE_S
             if self._told != len(self.engine.connections):

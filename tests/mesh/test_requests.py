@@ -270,7 +270,7 @@ def test_the_end_of_the_entry_ends_the_sessions_it_polled_for(pair: Pair) -> Non
 
 
 def test_a_draining_worker_lets_go_of_the_polls_it_holds(pair: Pair) -> None:
-    """They are answered at once, by the owner, so that their clients ask elsewhere."""
+    """They are answered soon, by the owner, so that their clients ask elsewhere."""
     visitor = Visitor(pair)
     reader = visitor.park()
     connection = session(pair.home, visitor.path)
@@ -278,21 +278,37 @@ def test_a_draining_worker_lets_go_of_the_polls_it_holds(pair: Pair) -> None:
     pair.entry.server.engine.loop.call(pair.entry.server.mesh.drain)
     assert visitor.finish(reader) == ["6"]
     assert connection.state == "open"
-    assert pair.home.until(lambda: next(iter(pair.home.server.mesh.peers.values())).draining)
+    assert next(iter(pair.home.server.mesh.peers.values())).draining
+
+
+def test_where_both_end_the_owner_closes_what_waits(pair: Pair) -> None:
+    """A poll that waits at one ending worker for another is answered by the session's end."""
+    visitor, idle = Visitor(pair), Visitor(pair)
+    reader = visitor.park()
+    held, other = session(pair.home, visitor.path), session(pair.home, idle.path)
+    pair.home.until(lambda: held.polling.held)
+    home, entry = pair.home.server, pair.entry.server
+    home.engine.loop.call(home.engine.drain, 1800.0, 3600.0)
+    pair.entry.until(lambda: next(iter(entry.mesh.peers.values())).draining)
+    entry.engine.loop.call(entry.mesh.drain)
+    entry.engine.loop.call(entry.mesh._release)
+    idle.post('42["echo",1]')  # comes after what was sent before on that link
+    assert held.polling.held
+    assert (held.state, other.state) == ("open", "open")
+    home.engine.loop.call(held.shut_down)
+    assert reader.response()[::2] == (200, b"1")
+    reader.close()
 
 
 def test_sessions_of_a_draining_owner_stay_reachable(pair: Pair) -> None:
     """Until each has its turn to be closed."""
     visitor, peer = Visitor(pair), Peer(pair.home)
-    reader = visitor.park()
-    connection = session(pair.home, visitor.path)
-    pair.home.until(lambda: connection.polling.held)
     pair.home.server.engine.loop.call(pair.home.server.engine.drain, 1800.0, 3600.0)
-    assert visitor.finish(reader) == ["6"]
     visitor.post('42["echo",1]')
     assert visitor.get() == ['42["echoed",1]']
     peer.send('42["echo",2]')
     assert peer.text() == '42["echoed",2]'
+    assert http(pair.home, "GET", f"{ENDPOINT}polling")[0] == 503
     peer.close()
 
 
