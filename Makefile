@@ -13,7 +13,7 @@ NPM := $(shell command -v npm 2>/dev/null)
 # What mypy reads beside the package, as far as it exists.
 TYPED := $(wildcard tests/typing)
 
-.PHONY: help run test check lint docs bench bench-quick bench-micro bench-growth client
+.PHONY: help run test check lint docs bench bench-quick bench-micro bench-growth bench-workers client
 .DELETE_ON_ERROR:
 
 help:
@@ -22,7 +22,7 @@ help:
 	@echo "make check   formatting, lint, types, tests"
 	@echo "make docs    build docs/_build/html; warnings are errors"
 	@echo "make bench   measure this server and its peers; needs gcc, pip, npm (also bench-quick,"
-	@echo "             bench-micro, bench-growth)"
+	@echo "             bench-micro, bench-growth, bench-workers)"
 
 run: $(VENV)/.run client
 	$(PY) -m example_app
@@ -54,6 +54,9 @@ bench-micro: $(VENV)/.run
 
 bench-growth: $(VENV)/.run
 	$(PY) -m benchmarks.growth $(ARGS)
+
+bench-workers: $(VENV)/.run
+	$(PY) -m benchmarks.workers $(ARGS)
 
 # One stamp per set of extras, renewed when setup.cfg changes. pip comes last in the making of
 # a venv, so one that could not be finished is tried again.

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import report
+from benchmarks import report, workers
 from benchmarks.measuring import LoadError, Server, load, running, weigh
 from benchmarks.peers import PEERS, ROOT, MissingError, prepare_c
 from tests.conftest import missing
@@ -155,3 +155,13 @@ def test_the_page_has_a_place_for_the_results() -> None:
         begin, end = report.marks(part)
         assert page.count(begin) == page.count(end) == 1
         assert page.index(begin) < page.index(end)
+
+
+def test_workers_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    """Requests at their own and at another worker are answered; sockets are handed over."""
+    with workers.started(2) as server:
+        workers.polls(server, workers.BATCH)
+        workers.sockets(server, workers.BATCH)
+    shown = capsys.readouterr().out
+    for name in ("at its worker", "at another", "handed over", "ratio"):
+        assert name in shown

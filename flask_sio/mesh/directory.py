@@ -160,8 +160,12 @@ class Directory:
         return sock
 
     def remove(self, tag: str) -> None:
-        """Be found no more."""
+        """Be found no more; the last one takes the directory away."""
         _remove(self.socket(tag))
+        try:
+            os.rmdir(self.path)
+        except OSError:
+            pass  # others are there
 
 
 def is_peer_ours(sock: Any) -> bool:

@@ -157,13 +157,16 @@ class Mesh:
         # Who names a directory names the group by it. Else each server of an application
         # has its own, the same in all workers, also in those of before and after a restart.
         group = "" if self._chosen_directory else f"{worker.name()} {self._nth}"
-        self.directory = open_directory(self._chosen_directory, f"{self._path} {group}")
-        try:
-            return self.directory.listen(self.tag)
-        except FileExistsError:
-            raise Unusable(f"{self.directory.socket(self.tag)} is taken") from None
-        except OSError as error:
-            raise Unusable(f"{self.directory.path}: {error.strerror or error}") from None
+        while True:
+            self.directory = open_directory(self._chosen_directory, f"{self._path} {group}")
+            try:
+                return self.directory.listen(self.tag)
+            except FileNotFoundError:
+                continue  # the last of those before us has just taken it away
+            except FileExistsError:
+                raise Unusable(f"{self.directory.socket(self.tag)} is taken") from None
+            except OSError as error:
+                raise Unusable(f"{self.directory.path}: {error.strerror or error}") from None
 
     def _begin(self, listener: _socket.socket, dialled: Iterable[tuple[str, Any]]) -> None:
         self._listener = plain_socket(listener)
