@@ -791,3 +791,25 @@ def test_a_hook_is_around_djangos_event(server: Server, connect: Connect) -> Non
     server.on("look", look)
     assert connect(server).emit("look", callback=True) == "look"
     assert languages == ["en-us", "en-us"]
+
+
+def test_what_is_no_clients_closes_its_connections_too(
+    server: Server, connect: Connect, opened: list[Any], alice: User
+) -> None:
+    """What listens to rooms, and what concerns a request: no database connection stays open."""
+    from django.contrib.auth.models import User
+
+    client = connect(server)
+    loop = server.engine.loop
+    told = loop.waiter()
+    server.on_room_event("join", lambda *_: User.objects.count())
+    server.on_room_event("join", lambda *_: loop.run(told.set))  # when the first has ended
+    close_connections()
+    opened.clear()
+    server.enter_room(client.sid(), "room")
+    assert told.wait(WAIT_S)
+    with server.convention.surround({}):
+        User.objects.count()
+
+    assert len(opened) == 2
+    assert [each.connection for each in opened] == [None, None]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import logging
+from contextlib import AbstractContextManager
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.core.handlers.wsgi import get_script_name
-from django.db.backends.signals import connection_created
 
-from flask_sio.mounts.django.events import Event, call_handler, note_connection
+from flask_sio.mounts.django.connections import Connections, watch_connections
+from flask_sio.mounts.django.events import Event, call_handler
 from flask_sio.mounts.django.middleware import Middleware
 from flask_sio.server.handlers import Function, Kind, Registered
 from flask_sio.server.plain import PlainConvention
@@ -34,7 +35,7 @@ class DjangoConvention(PlainConvention):
     """
 
     def __init__(self) -> None:
-        connection_created.connect(note_connection, dispatch_uid="flask_sio")
+        watch_connections()
 
     @functools.cached_property
     def middleware(self) -> Middleware:
@@ -73,6 +74,19 @@ class DjangoConvention(PlainConvention):
         call = functools.partial(super().invoke, socket, event, handler, args, kind)
         run = Event(self.middleware, socket, kind, call).run
         return copy_context().run(run, client.kept)
+
+    def invoke_bare(self, fn: Function, args: tuple[Any, ...]) -> Any:
+        """Run user code that is no client's; its database connections are closed after it."""
+
+        def run(*args: Any) -> Any:
+            with Connections():
+                return fn(*args)
+
+        return super().invoke_bare(run, args)
+
+    def surround(self, environ: dict[str, Any]) -> AbstractContextManager[Any]:
+        """Close what a hook of requests opens: Django, whose request it is not, would not."""
+        return Connections()
 
     def report(self, socket: Socket, name: str, error: Exception) -> None:
         """Log an exception; as Django does, a PermissionDenied without its traceback."""

@@ -1,38 +1,35 @@
-"""One run of user code, and what Django holds for it: its request, its connections.
+"""One run of user code, and Django's request for it.
 
 Rules this file holds:
 
 * Each event has a request of its own, made from the connection's first one when a handler
   reads it. Session and user are loaded when *they* are read, so a logout counts from the
   next event on, and a handler that reads neither costs no query.
-* A worker ends or is cleaned of its thread-local values, where Django keeps database
-  connections; so those an event has opened are closed with it, whatever CONN_MAX_AGE says.
 * ``request_started`` and ``request_finished`` are for HTTP and are not sent. What Django
   does at them for its own parts (database connections, caches) is done here.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.core.cache import caches
 from django.core.exceptions import PermissionDenied
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.urls import set_script_prefix
 
 from flask_sio.errors import ConnectionRefusedError
+from flask_sio.mounts.django.connections import Connections
 from flask_sio.mounts.django.middleware import Middleware
 from flask_sio.server.handlers import Kind
 
 if TYPE_CHECKING:
     from flask_sio.server.socket import Socket
 
-__all__ = ["Event", "call_handler", "current_event", "note_connection"]
+__all__ = ["Event", "call_handler", "current_event"]
 
 _current: ContextVar[Event] = ContextVar("flask_sio.django")
 
@@ -48,10 +45,7 @@ class Event:
         self._request: Any = None
         self.socket = socket
         self.kind = kind
-        self.connections: list[tuple[int, Any]] = []
-        """Database connections opened meanwhile, each after its thread's ident."""
         self.has_called = False
-        self.is_over = False
         self.result: Any = None
 
     @property
@@ -69,15 +63,13 @@ class Event:
         _current.set(self)
         set_script_prefix(prefix)
         status = 500  # with which the session is not saved
-        try:
+        with Connections():
             try:
                 self._handle()
                 status = 200
             finally:
                 if self._request is not None:
                     self._respond(status)
-        finally:
-            self._close()
         return self.result
 
     def _handle(self) -> None:
@@ -114,15 +106,6 @@ class Event:
             if hasattr(middleware, "process_response"):
                 response = middleware.process_response(self._request, response)
 
-    def _close(self) -> None:
-        self.is_over = True
-        caches.close_all()
-        thread = threading.get_ident()
-        for opened_by, connection in self.connections:
-            # In an unpatched process greenlets share a connection; none loses its transaction.
-            if opened_by == thread and not connection.in_atomic_block:
-                connection.close()
-
 
 def current_event() -> Event:
     """Return the event that is being handled here.
@@ -143,13 +126,3 @@ def call_handler(request: Any) -> HttpResponse:
     """End the chain of middleware."""
     current_event().call_handler()
     return HttpResponse()
-
-
-def note_connection(connection: Any, **_: Any) -> None:
-    """Remember, for its end, that an event has opened a database connection.
-
-    Asking Django what is open would itself leave a thread-local value on the worker.
-    """
-    event = _current.get(None)
-    if event is not None and not event.is_over:
-        event.connections.append((threading.get_ident(), connection))
