@@ -152,11 +152,13 @@ class Client:
 
     def _on_event(self, packet: sio.Packet, size: int) -> None:
         socket = self.sockets.get(packet.namespace) or self._socket(packet.namespace)
-        if socket is None or (socket.state != "connected" and self._holds(socket, packet, size)):
+        if socket is None:
             return
         rate = self.server.event_rate
         if rate is not None and not rate.admits(self, self.server.engine.loop.now()):
             too_fast(self, socket, packet.id)
+            return
+        if socket.state != "connected" and self._holds(socket, packet, size):
             return
         name, *args = packet.data
         handlers = self.server.handlers

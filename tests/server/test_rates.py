@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -84,6 +85,20 @@ def test_all_namespaces_of_a_client_count_together(runtime: Runtime) -> None:
         assert peer.text().startswith("40/x,")
         assert peer.text() == '430[{"error":"too many events"}]'
         assert log.wait(1) == ["go"]
+        peer.leave()
+
+
+def test_events_before_a_namespace_is_known_count(runtime: Runtime) -> None:
+    """A client cannot send more while a pattern is being asked."""
+    server, log = Server(max_events_per_s=SLOW, event_burst=2), Log()
+    server.on("go", lambda namespace, sid, number: log.add(number), re.compile("/x"))
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        peer.send("40/x,", '42/x,["go",1]', '42/x,["go",2]', '42/x,0["go",3]', '42["go",4]')
+        answers = sorted([peer.text(), peer.text()])
+        assert answers[0].startswith("40/x,")
+        assert answers[1] == '43/x,0[{"error":"too many events"}]'
+        assert log.wait(2) == [1, 2]
         peer.leave()
 
 
