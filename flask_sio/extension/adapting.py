@@ -83,7 +83,7 @@ class Adapting:
         if namespace.socketio is None:  # registered with socketio.server
             fn = PLAIN.bind(namespace, event, kind)
             return None if fn is None else SidFirst(fn, kind)
-        if namespace.handles_by_trigger:
+        if namespace.handles_by_trigger(event):
             names = names_of(namespace.namespace)
             namespace._adapt = Methods(partial(_adapt_method, names=names))
             return Bound(partial(trigger, namespace, event), instance=namespace)

@@ -60,10 +60,15 @@ class Namespace:
 
     # -- dispatch ----------------------------------------------------------------------
 
-    @property
-    def handles_by_trigger(self) -> bool:
-        """Whether a subclass has its own `trigger_event`, which then sees every event."""
-        return type(self).trigger_event is not Namespace.trigger_event
+    def handles_by_trigger(self, event: str) -> bool:
+        """Whether a subclass has its own `trigger_event`, which then sees every event.
+
+        But for ``disconnecting``, which python-socketio's programs do not know: that one only
+        where there is a method for it.
+        """
+        if type(self).trigger_event is Namespace.trigger_event:
+            return False
+        return event != "disconnecting" or self.method_of(event) is not None
 
     def method_of(self, event: str) -> Callable[..., Any] | None:
         """Return the ``on_...`` method of an event, or None."""

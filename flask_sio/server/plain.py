@@ -67,7 +67,7 @@ class PlainConvention:
     def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
         spec = namespace.namespace
         any_namespace, names = spec == ANY or is_pattern(spec), names_of(spec)
-        if namespace.handles_by_trigger:
+        if namespace.handles_by_trigger(event):
             namespace._adapt = Methods(partial(_adapt_method, names=names))
             fn: Function = partial(namespace.trigger_event, event)
             return _Anything(Placed(fn, names), False, True) if any_namespace else fn

@@ -211,3 +211,23 @@ def test_details_through_a_classes_own_trigger_event() -> None:
     server.register_namespace(Chat("/"))
     TestClient(server).disconnect()
     assert log.entries[-2:] == ["disconnect", "client namespace disconnect"]
+
+
+@pytest.mark.parametrize("knows", [False, True])
+def test_a_classes_own_trigger_event_is_not_surprised(knows: bool) -> None:
+    """It sees ``disconnecting`` only where the class has a method for it."""
+    log = Log()
+
+    class Watching(Namespace):
+        def trigger_event(self, event: str, *args: Any) -> Any:
+            log.add(event)
+
+    class Knowing(Watching):
+        def on_disconnecting(self, sid: str) -> None: ...
+
+    server = Server()
+    server.register_namespace((Knowing if knows else Watching)())
+    with plain("threading", server) as live:
+        Peer(live).leave()
+        log.wait(3 if knows else 2)
+    assert log.entries == ["connect", *["disconnecting"] * knows, "disconnect"]
