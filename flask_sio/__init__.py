@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flask_sio import exceptions
 from flask_sio.adapters.adapter import EmitResult
 from flask_sio.adapters.queue import MessageQueue
 from flask_sio.errors import (
@@ -73,6 +74,7 @@ __all__ = [
     "current_socket",
     "disconnect",
     "emit",
+    "exceptions",
     "join_room",
     "leave_room",
     "request",
