@@ -62,22 +62,19 @@ class EmitResult:
     under gevent has passed. A handler that returns one returns nothing. Any thread.
     """
 
-    __slots__ = ("_counts", "_loop", "published")
+    __slots__ = ("_loop", "counts", "published")
 
     def __init__(self, loop: Loop | None) -> None:
         self._loop = loop
-        self._counts: tuple[int, int] | None = None if loop else (0, 0)
+        self.counts: tuple[int, int] | None = None if loop else (0, 0)
+        """Matched and queued, once the emit has had its turn."""
         self.published = 0
         """How many other servers it was handed to."""
 
-    def count(self, matched: int, queued: int) -> None:
-        """Note what the emit's turn has done."""
-        self._counts = (matched, queued)
-
     def _read(self) -> tuple[int, int]:
-        if self._counts is None and self._loop is not None:
+        if self.counts is None and self._loop is not None:
             self._loop.call(_nothing)  # turns keep their order: by now it has had its own
-        return self._counts or (0, 0)
+        return self.counts or (0, 0)
 
     @property
     def matched(self) -> int:
@@ -108,11 +105,8 @@ class Home(Protocol):
     """The server an adapter works for, as far as it knows it."""
 
     @property
-    def has_loop(self) -> bool:
-        """Whether a loop runs; without one there are no clients."""
-
-    @property
-    def loop(self) -> Loop: ...
+    def running(self) -> Loop | None:
+        """The loop; None before the first, when there are no clients either."""
 
     def borrow_loop(self, borrower: object) -> Loop:
         """Return the loop, started if need be, and keep it until `give_back`."""

@@ -86,7 +86,7 @@ class ClusterAdapter(MemoryAdapter):
         if not self._concerns_others(message):
             return super().ask(namespace, body, options)
         gathering, _ = self._request(message, own=True)
-        self._home.loop.run(self._ask, namespace, body, options, gathering)
+        self._run(self._ask, namespace, body, options, gathering)
         return gathering
 
     def join(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
@@ -207,8 +207,8 @@ class ClusterAdapter(MemoryAdapter):
 
     def settle(self, reply: Reply) -> None:
         """Take what another server says about a request. Any thread."""
-        if reply.request in self._gatherings and self._home.has_loop:
-            self._home.loop.run(self._settle, reply)
+        if reply.request in self._gatherings:
+            self._run(self._settle, reply)
 
     def _settle(self, reply: Reply) -> None:
         gathering = self._gatherings.get(reply.request)
@@ -220,7 +220,7 @@ class ClusterAdapter(MemoryAdapter):
             gathering.said(reply.sender, reply.value)
         elif reply.value is not None and gathering.callback is not None:
             call = partial(self._call_back, gathering, gathering.callback, reply)
-            self._home.loop.defer(call)
+            self._defer(call)
         else:
             gathering.answered(reply.ids[0], reply.value)
 
@@ -231,12 +231,12 @@ class ClusterAdapter(MemoryAdapter):
         except Exception:
             logger.exception("the callback of an emit failed")
         finally:
-            self._home.loop.run(gathering.answered, reply.ids[0], None)
+            self._run(gathering.answered, reply.ids[0], None)
 
     def lost(self, server: str) -> None:
         """Learn that another server has gone. Any thread; never blocks."""
-        if (self._gatherings or self._inquiries) and self._home.has_loop:
-            self._home.loop.run(self._lost, server)
+        if self._gatherings or self._inquiries:
+            self._run(self._lost, server)
 
     def _lost(self, server: str) -> None:
         for gathering in list(self._gatherings.values()):
@@ -249,8 +249,8 @@ class ClusterAdapter(MemoryAdapter):
 
     def deliver(self, message: Message) -> None:
         """Take what another server asks for. Any thread; never blocks."""
-        if self._home.has_loop:
-            self._home.loop.run(self._act, message)
+        if self._home.running is not None:
+            self._run(self._act, message)
         elif message.request is not None and message.kind != "give_up":
             self._reply(message, "asked")
 
@@ -276,7 +276,7 @@ class ClusterAdapter(MemoryAdapter):
         elif kind == "give_up":
             self._give_up((message.sender, message.request or 0))
         else:
-            self._home.loop.defer(self._serve_event, message)
+            self._defer(self._serve_event, message)
 
     def _act_emit(self, message: Message) -> None:
         namespace, options, body = message.namespace, message.options, message.body or ("[]", ())

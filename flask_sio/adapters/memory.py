@@ -76,28 +76,26 @@ class MemoryAdapter:
     # -- any thread --------------------------------------------------------------------
 
     def emit(self, namespace: str, body: Body, options: BroadcastOptions) -> EmitResult:
-        if not self._home.has_loop:  # nobody has ever connected
-            return EmitResult(None)
-        loop = self._home.loop
+        loop = self._home.running
         result = EmitResult(loop)
-        encoded = self._home.compose(namespace, body)
-        loop.run(self._emit, namespace, encoded, options, result)
+        if loop is not None:  # else nobody has ever connected
+            encoded = self._home.compose(namespace, body)
+            loop.run(self._emit, namespace, encoded, options, result)
         return result
 
     def emit_asking(
         self, namespace: str, body: Body, options: BroadcastOptions, callback: Callback
     ) -> EmitResult:
-        if not self._home.has_loop:
-            return EmitResult(None)
-        loop = self._home.loop
+        loop = self._home.running
         result = EmitResult(loop)
-        loop.run(self._emit_asking, namespace, body, options, callback, result)
+        if loop is not None:
+            loop.run(self._emit_asking, namespace, body, options, callback, result)
         return result
 
     def ask(self, namespace: str, body: Body, options: BroadcastOptions) -> Gathering:
-        if not self._home.has_loop:
+        loop = self._home.running
+        if loop is None:
             return Gathering([])
-        loop = self._home.loop
         gathering = Gathering([OWN], loop, loop.waiter())
         loop.run(self._ask, namespace, body, options, gathering)
         return gathering
@@ -129,11 +127,18 @@ class MemoryAdapter:
         pass
 
     def _run(self, act: Callable[..., object], *args: Any) -> None:
-        if self._home.has_loop:
-            self._home.loop.run(act, *args)
+        loop = self._home.running
+        if loop is not None:
+            loop.run(act, *args)
+
+    def _defer(self, fn: Callable[..., object], *args: Any) -> None:
+        loop = self._home.running
+        if loop is not None:
+            loop.defer(fn, *args)
 
     def _call(self, act: Callable[..., Any], *args: Any) -> Any:
-        return self._home.loop.call(act, *args) if self._home.has_loop else None
+        loop = self._home.running
+        return None if loop is None else loop.call(act, *args)
 
     # -- owner's turn ------------------------------------------------------------------
 
@@ -160,7 +165,7 @@ class MemoryAdapter:
             for each in recipients:
                 queued += each.deliver(encoded)
         if result is not None:
-            result.count(len(recipients), queued)
+            result.counts = (len(recipients), queued)
 
     def _emit_asking(
         self,
@@ -172,7 +177,7 @@ class MemoryAdapter:
     ) -> None:
         recipients = self._select(namespace, options)
         asked = [each.request(body, callback, options.compress) for each in recipients]
-        result.count(len(asked), len(asked) - asked.count(0))
+        result.counts = (len(asked), len(asked) - asked.count(0))
 
     def _ask(
         self, namespace: str, body: Body, options: BroadcastOptions, gathering: Gathering

@@ -145,7 +145,8 @@ class Connection:
 
     def on_text(self, text: str) -> None:
         if text[:1] == "4":
-            self.receive("4", text[1:])
+            if self.state == "open" and self.handler is not None:
+                self.handler.message(text[1:])
             return
         try:
             packet = self._decode(text)

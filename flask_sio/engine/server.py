@@ -69,7 +69,8 @@ class Engine:
         self.max_connections = options.max_connections or self._max_streams
         self.admission = Admission(self)
         self._accept = accept
-        self._loop: Loop | None = None
+        self.running: Loop | None = None
+        """The loop, once there is one."""
         self._expected = options.async_mode
         self._is_serving = False
         self.others: Others | None = None
@@ -93,11 +94,11 @@ class Engine:
     @property
     def loop(self) -> Loop:
         """The loop; the first request chooses it, or who asks before that."""
-        return self._loop or self.start(None)
+        return self.running or self.start(None)
 
     @property
     def has_loop(self) -> bool:
-        return self._loop is not None
+        return self.running is not None
 
     @property
     def is_serving(self) -> bool:
@@ -129,7 +130,7 @@ class Engine:
                 self._is_serving = True
             else:
                 self._borrowers.add(borrower)
-            if self._loop is None:
+            if self.running is None:
                 options = self.options
                 shortest = min(options.ping_interval_s, options.ping_timeout_s)
                 # What is announced is kept: a silent client of 0.2 s ends within a millisecond.
@@ -139,9 +140,9 @@ class Engine:
                 loop.call(loop.on_tick, self._tick)
                 if options.switch_interval is not None:
                     sys.setswitchinterval(options.switch_interval)
-                self._loop = loop
+                self.running = loop
                 atexit.register(self._hold_worker)
-        return self._loop
+        return self.running
 
     def give_back(self, borrower: object) -> None:
         """Stop the loop if only borrowers have used it and this was the last. Owner's turn.
@@ -154,9 +155,9 @@ class Engine:
             return  # a new one is being let in
         try:
             is_used = self._borrowers or self._is_serving or self.is_draining
-            if self._loop is not None and not is_used:
-                self._loop.stop()
-                self._loop = None
+            if self.running is not None and not is_used:
+                self.running.stop()
+                self.running = None
                 atexit.unregister(self._hold_worker)
         finally:
             self._loop_lock.release()
@@ -168,8 +169,8 @@ class Engine:
 
     def tasks(self) -> Tasks:
         """Return what starts background tasks, without choosing the loop yet."""
-        if self._loop is not None:
-            return self._loop
+        if self.running is not None:
+            return self.running
         mode = self._expected
         return tasks(mode == "gevent" if mode else is_patched())
 
@@ -317,10 +318,10 @@ class Engine:
 
         Returns False if clients were left after ``timeout`` seconds.
         """
-        if self._loop is None:
+        if self.running is None:
             return True
-        self._loop.call(self.drain)
-        return self._await_end(self._loop, timeout)
+        self.running.call(self.drain)
+        return self._await_end(self.running, timeout)
 
     def _await_end(self, loop: Loop, timeout: float) -> bool:
         gone = loop.waiter()
@@ -360,7 +361,7 @@ class Engine:
 
         And until its handlers have ended: what a client was promised is done.
         """
-        loop = self._loop
+        loop = self.running
         if not self._is_serving or loop is None:
             return
         if self.connections or self.streams or loop.running_handlers or self.has_clients():
@@ -371,7 +372,7 @@ class Engine:
 
     def _forget_everything(self) -> None:
         """In a forked child: the clients, the loop and the locks are the parent's."""
-        loop, self._loop = self._loop, None
+        loop, self.running = self.running, None
         streams = list(self.streams)
         self.streams.clear()
         connections, self.connections = self.connections, {}

@@ -185,8 +185,9 @@ class EventContext(RequestContext):
             if len(tokens) == 1:
                 if _request_teardown_due(self.app):
                     self.app.do_teardown_request(exc)
-                if self._request is not None:
-                    self._request.close()
+                request = self._request
+                if request is not None and (request.must_close or "files" in vars(request)):  # type: ignore[attr-defined]
+                    request.close()
         finally:
             token, app_context = tokens.pop()
             _cv_request.reset(token)
@@ -278,7 +279,9 @@ def event_request_type(base: type[Any]) -> type[Any]:
     Slots, because the rest of the state is replaced as a whole for each event.
     """
     slots = ("answered_by", "event", "namespace", "sid")
-    return type("EventRequest", (base,), {"__slots__": slots})
+    # Werkzeug's own close() closes uploaded files, which an event's request has none of.
+    must_close = base.close is not Request.close
+    return type("EventRequest", (base,), {"__slots__": slots, "must_close": must_close})
 
 
 def _app_teardown_due(app: Flask) -> bool:

@@ -251,10 +251,10 @@ class Client:
     def _put(self, job: Job, socket: Socket, ack_id: int | None) -> bool:
         """Queue what a client sent, or do what the overflow policy says and return False."""
         mailbox, options = self._mailbox, self.server.options
-        if (
+        if not mailbox.waiting or (
             mailbox.waiting < options.max_mailbox_events
             and mailbox.waiting_bytes + job.size <= options.max_mailbox_bytes
-        ) or not mailbox.waiting:
+        ):
             mailbox.put(job)
             return True
         mailbox_is_full(self, socket, ack_id)

@@ -21,27 +21,25 @@ class ServerHome:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._engine = server.engine
+        self._compose = server.codec.compose
 
     @property
-    def has_loop(self) -> bool:
-        return self._server.engine.has_loop
-
-    @property
-    def loop(self) -> Loop:
-        return self._server.engine.loop
+    def running(self) -> Loop | None:
+        return self._engine.running
 
     def borrow_loop(self, borrower: object) -> Loop:
-        return self._server.engine.start(None, borrower)
+        return self._engine.start(None, borrower)
 
     def give_back(self, borrower: object) -> None:
-        self._server.engine.give_back(borrower)
+        self._engine.give_back(borrower)
 
     def rooms(self, namespace: str) -> Rooms | None:
         space = self._server.spaces.get(namespace)
         return None if space is None else space.rooms
 
     def compose(self, namespace: str, body: Body) -> Encoded:
-        return self._server.codec.compose(sio.Packet(sio.EVENT, namespace), body)
+        return self._compose(sio.Packet(sio.EVENT, namespace), body)
 
     def server_event(self, namespace: str, body: Body) -> list[Any]:
         return self._server.handle_server_event(namespace, body)

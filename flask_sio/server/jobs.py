@@ -96,7 +96,11 @@ class EventJob(_Job):
         size: int,
         ack_id: int | None,
     ) -> None:
-        super().__init__(socket, name, handler, args, size)
+        self.socket = socket  # not by super(): one call less for each event
+        self.name = name
+        self.handler = handler
+        self.args = args
+        self.size = size
         self.ack_id = ack_id
         # What comes before the connect handler has decided waits for it, in order.
         self.concurrent = handler.concurrent and socket.state != "connecting"
