@@ -54,7 +54,7 @@ class RemoteSession:
     def abandon(self, held: HeldPoll) -> None:
         if self._peer.forget(self._number) is not None:
             self._peer.send(frames.ABORT, self._number, self._request.sid.encode())
-            held.answer(None)  # its client is gone
+            held.answer(http.poll_answer(b"6"))  # nobody reads it
 
     # -- POST: the request's own thread ------------------------------------------------
 
