@@ -32,6 +32,13 @@ _MILLISECOND = datetime.timedelta(milliseconds=1)
 _JAVASCRIPT = 0  # the number of notepack's extension
 
 
+# Of packets in the main namespace, by how many entries come behind, and by type.
+_ROOT = [
+    [b"%c\xa4type%c\xa3nsp\xa1/" % (0x82 + behind, kind) for kind in range(5)]
+    for behind in range(3)
+]
+
+
 class MsgpackCodec:
     """The codec of ``serializer="msgpack"``. Stateless; any thread."""
 
@@ -46,17 +53,16 @@ class MsgpackCodec:
         return "", () if packet.data is None else (_pack(packet.data),)
 
     def compose(self, packet: sio.Packet, body: sio.Body) -> Encoded:
-        namespace, data = packet.namespace, body[1]
-        count = 2 + len(data) + (0 if packet.id is None else 1)
-        parts = [
-            b"%c\xa4type%c\xa3nsp" % (0x80 | count, packet.type),
-            b"\xa1/" if namespace == "/" else packb(namespace, unicode_errors="replace"),
-        ]
+        namespace, data, number = packet.namespace, body[1], packet.id
+        entries = 2 + len(data) + (0 if number is None else 1)
+        message = _ROOT[entries - 2][packet.type]
+        if namespace != "/":
+            message = message[:-2] + packb(namespace, unicode_errors="replace")
         if data:
-            parts += (b"\xa4data", *data)
-        if packet.id is not None:
-            parts += (b"\xa2id", packb(packet.id))
-        return Encoded("", (b"".join(parts),))
+            message = b"%b\xa4data%b" % (message, data[0])
+        if number is not None:
+            message += b"\xa2id" + packb(number)
+        return Encoded("", (message,))
 
     def encode(self, packet: sio.Packet) -> Encoded:
         return self.compose(packet, self.render(packet))
@@ -215,10 +221,16 @@ def _plain(obj: Any) -> Any:
     if kind is int:
         # JavaScript would read the digits as a float, too.
         return obj if _MIN_INT <= obj <= _MAX_INT else float(obj)
-    if isinstance(obj, dict):
-        return {key if type(key) is str else _key(key): _plain(value) for key, value in obj.items()}
-    if isinstance(obj, (list, tuple)):
-        return [_plain(value) for value in obj]
+    # Scalars are let by without a call: that halves the time of the usual event.
+    if kind is dict or isinstance(obj, dict):
+        return {
+            key if type(key) is str else _key(key): (
+                value if type(value) in _SCALARS else _plain(value)
+            )
+            for key, value in obj.items()
+        }
+    if kind is list or isinstance(obj, (list, tuple)):
+        return [value if type(value) in _SCALARS else _plain(value) for value in obj]
     if isinstance(obj, float):
         return float(obj) if isfinite(obj) else None
     if isinstance(obj, _BINARY):
