@@ -95,10 +95,9 @@ class Registrar(FlaskWatching):
         """Remember a registration, and forget those that it replaces."""
         there = self._registrations()
         if not registration.add:
-            where = self._default_namespace(registration.namespace)
-            for each in [each for each in there if each.event == registration.event]:
-                if self._default_namespace(each.namespace) == where:
-                    there.remove(each)
+            # Not the default namespace: a blueprint may be registered for another one.
+            of = (registration.event, registration.namespace)
+            there[:] = [each for each in there if (each.event, each.namespace) != of]
         there.append(registration)
 
     def _hooks_of(self, namespace: Spec | None) -> Hooks:

@@ -136,6 +136,21 @@ def test_what_is_no_socket_blueprint_is_refused() -> None:
     assert not hasattr(Blueprint, "on_event")
 
 
+def test_a_handler_that_names_a_namespace_replaces_none_that_does_not() -> None:
+    """Registered elsewhere, a blueprint has both."""
+    blueprint = SocketBlueprint("x", "/x")
+    blueprint.on_event("go", lambda: "anywhere")
+    blueprint.on_event("go", lambda: "in /x", "/x")
+    app = Flask("site")
+    socketio = SocketIO(async_mode="threading")
+    socketio.register_blueprint(blueprint, "/y")
+    socketio.init_app(app)
+    with socketio.test_client(app, "/y") as client:
+        client.connect("/x")
+        assert client.emit("go", namespace="/y", callback=True) == "anywhere"
+        assert client.emit("go", namespace="/x", callback=True) == "in /x"
+
+
 @pytest.mark.quick
 def test_a_wrong_handler_fails_at_the_blueprint() -> None:
     """A blueprint checks handlers before it is registered anywhere."""
