@@ -52,7 +52,7 @@ class ServerOptions:
     allow_eio3: bool = True
     """Also serve Engine.IO 3: socket.io-client 1 and 2."""
     jsonp: bool = False
-    """Let clients of Engine.IO 3 poll by script tags, which any page may do."""
+    """Let clients of Engine.IO 3 poll by script tags."""
     http_compression: bool = True
     compression_threshold: int = 1024
     """Bytes from which a poll answer is compressed."""

@@ -17,6 +17,7 @@ from flask_sio.engine.cors import is_legal
 
 _SID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REVISION = re.compile(r"[0-9]{1,3}")
+_PAGE = re.compile(r"https?://[^/?#]+")
 _REVISION_4 = "revision 4 (socket.io-client 3 and 4)"
 
 
@@ -157,8 +158,9 @@ def _asks_websocket(environ: Mapping[str, Any]) -> bool:
 
 def _is_ancient(request: EngineRequest, _: Session | None, __: GateOptions) -> bool:
     """Tell whether this is the first request of a Socket.IO 0.9 client, ``/socket.io/1/?t=``."""
-    path = _text(request.environ, "PATH_INFO")
-    return not request.eio and not request.transport and path.endswith("/1/")
+    if request.eio or request.transport:
+        return False
+    return _text(request.environ, "PATH_INFO").endswith("/1/")
 
 
 def _unknown_transport(request: EngineRequest, _: Session | None, options: GateOptions) -> bool:
@@ -199,7 +201,22 @@ def _refused_origin(request: EngineRequest, session: Session | None, options: Ga
     # A poll of a session is left alone: its secret sid says more than its origin.
     if session is not None and not request.is_upgrade:
         return False
-    return not options.cors.allows(request.environ)
+    environ = request.environ
+    if not request.origin and is_jsonp(request):
+        environ = {**environ, "HTTP_ORIGIN": _page_of_script(environ)}
+    return not options.cors.allows(environ)
+
+
+def _page_of_script(environ: Mapping[str, Any]) -> str:
+    """Return the origin of the page whose script tag asks; such requests have no ``Origin``.
+
+    Empty where nothing tells: an old browser's page that hides itself gets in.
+    """
+    page = _PAGE.match(_text(environ, "HTTP_REFERER"))
+    if page is not None:
+        return page[0]
+    site = _text(environ, "HTTP_SEC_FETCH_SITE")
+    return "null" if site in ("cross-site", "same-site") else ""
 
 
 def _unserved_revision(

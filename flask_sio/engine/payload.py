@@ -46,9 +46,9 @@ class Payload4:
 class Payload3:
     """Engine.IO 3 for a client that takes bytes, or, with ``base64``, text only.
 
-    The form of a POST is up to its client; see `eio3`. Only one that takes no bytes may be
-    of the generation that encodes text twice: a 1.x client that takes them sends the binary
-    form. A text that was not encoded twice shows that a client is of the other.
+    The form of a POST is up to its client; see `eio3`. Nothing tells a 1.x client, which
+    encodes the texts of a payload twice, from a 2.x one but those texts: what can be read
+    twice is, until there is one that cannot, since then the client is of the other kind.
     """
 
     __slots__ = ("_may_double", "takes_base64")
@@ -56,7 +56,7 @@ class Payload3:
     def __init__(self, base64: bool) -> None:
         self.takes_base64 = base64
         """Whether the client takes text only."""
-        self._may_double = base64
+        self._may_double = True
 
     def decode(self, body: bytes, content_type: str) -> list[eio.Packet]:
         if content_type == OCTETS:

@@ -202,6 +202,29 @@ def test_jsonp_is_served_where_it_is_wanted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("headers", "refusal"),
+    [
+        ({}, None),  # nothing tells
+        ({"HTTP_REFERER": "https://ok.com/page?x"}, None),
+        ({"HTTP_REFERER": "https://ok.com"}, None),
+        ({"HTTP_REFERER": "https://bad.com/https://ok.com/"}, ORIGIN),
+        ({"HTTP_REFERER": "https://ok.com@bad.com/"}, ORIGIN),
+        ({"HTTP_REFERER": "https://ok.com.bad.com/"}, ORIGIN),
+        ({"HTTP_SEC_FETCH_SITE": "cross-site"}, ORIGIN),
+        ({"HTTP_SEC_FETCH_SITE": "same-site"}, ORIGIN),
+        ({"HTTP_SEC_FETCH_SITE": "same-origin"}, None),
+        ({"HTTP_SEC_FETCH_SITE": "none"}, None),
+        ({"HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_REFERER": "https://ok.com/"}, None),
+    ],
+)
+def test_a_script_tag_is_of_a_page_too(headers: dict[str, str], refusal: Refusal | None) -> None:
+    """It sends no ``Origin``; browsers tell otherwise, and only JSONP is judged by that."""
+    for query, due in (("EIO=3&transport=polling&j=0", refusal), ("EIO=4&transport=polling", None)):
+        environ = {"REQUEST_METHOD": "GET", "QUERY_STRING": query, **headers}
+        assert check(EngineRequest.from_environ(environ), SESSIONS.get, JSONP) == due
+
+
+@pytest.mark.parametrize(
     ("path", "query", "refusal"),
     [
         ("/socket.io/1/", "t=1355", version("Socket.IO 0.9", ONLY_4, "use socket.io-client 4")),

@@ -112,6 +112,16 @@ def test_a_packet_changes_between_the_forms_of_revision_3() -> None:
     assert encoded.rev3_base64.rev3_base64 is encoded.rev3_base64
 
 
+def test_the_forms_of_revision_3_are_compressed_alike() -> None:
+    """Their own frames are, unless the packet says no."""
+    encoded = Encoded("451-[]", (b"\x01",))
+    assert encoded.rev3.deflated(bytes.swapcase) == encoded.rev3.ws.swapcase()
+    plain = Encoded("451-[]", (b"\x01",))
+    plain.compress = False
+    assert plain.rev3.deflated(bytes.swapcase) == plain.rev3.ws
+    assert plain.rev3_base64.deflated(bytes.swapcase) == plain.rev3_base64.ws
+
+
 def test_the_forms_of_revision_3_are_rendered_once() -> None:
     """All recipients of a broadcast share one object per form."""
     encoded = Encoded('451-["é"]', (b"\x01",))

@@ -134,10 +134,12 @@ def test_text_that_was_not_encoded_twice_tells_the_client_apart(text_poller: Pol
     assert text_poller.take() == (TEXT, b"4:4\xc3\xa2\xc2\x82\xc2\xac")
 
 
-def test_a_client_that_takes_bytes_encodes_nothing_twice(poller: Poller3) -> None:
-    """1.x would have posted the binary form."""
-    assert poller.post(b"4:4\xc3\xa2\xc2\x82\xc2\xac") == (200, b"ok")
+def test_only_text_is_encoded_twice(poller: Poller3) -> None:
+    """A 1.x client does so where a payload has no bytes, and not in the binary form."""
+    assert poller.post_bytes(b"\x00\x07\xff4\xc3\xa2\xc2\x82\xc2\xac") == (200, b"ok")
     assert poller.take() == (OCTETS, b"\x00\x07\xff4\xc3\xa2\xc2\x82\xc2\xac")
+    assert poller.post(b"4:4\xc3\xa2\xc2\x82\xc2\xac") == (200, b"ok")
+    assert poller.take() == (OCTETS, b"\x00\x04\xff4\xe2\x82\xac")
 
 
 @pytest.mark.parametrize("body", [b"", b"4hello", b"9:4a", b"1:7", b"3:bAQ"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
@@ -15,9 +16,15 @@ TEXT = "é€\U0001f600\ud800"
 """Latin-1, the BMP, beyond it, and half of a character."""
 BYTES = bytes(range(256))
 
+OPEN: dict[str, Any] = {
+    "jsonp": True,
+    "cors_allowed_origins": re.compile(r"http://(127\.0\.0\.1|localhost):[0-9]+"),
+}
+"""For pages of another origin, and browsers that can do no better."""
+
 # Short, so that heartbeats of both directions come to pass; and python-engineio's client may
 # forget to say good-bye when it is refused, and then waits for the next ping.
-server = Server(ping_interval=1)
+server = Server(ping_interval=1, **(OPEN if os.environ.get("OPEN") else {}))
 present: set[str] = set()
 
 
@@ -83,8 +90,8 @@ def leave(sid: str) -> None:
 
 
 def pages(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    start_response("404 Not Found", [("Content-Length", "0")])
-    return []
+    start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", "15")])
+    return [b"<!doctype html>"]
 
 
 app = WSGIApp(server, pages)
