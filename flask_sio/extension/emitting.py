@@ -136,6 +136,18 @@ class Emitter(Mounted):
         """Take everybody out of a room."""
         self._require().close_room(room, namespace=namespace or "/")
 
+    def room_members(self, room: Any, namespace: str | None = None) -> list[str]:
+        """Return the ids of who is in a room, those of other servers too."""
+        return self._require().room_members(room, namespace)
+
+    def room_size(self, room: Any, namespace: str | None = None) -> int:
+        """Return how many clients are in a room."""
+        return self._require().room_size(room, namespace)
+
+    def all_rooms(self, namespace: str | None = None) -> list[Any]:
+        """Return the rooms that somebody has joined; not those of single clients."""
+        return self._require().all_rooms(namespace)
+
     # -- users -------------------------------------------------------------------------
 
     def identify(self, fn: F) -> F:

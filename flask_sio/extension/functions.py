@@ -138,13 +138,13 @@ def call(
 
 
 def join_room(room: Any, sid: str | None = None, namespace: str | None = None) -> None:
-    """Put this client, or ``sid``, into a room; messages to the room reach it then."""
+    """Put this client, or ``sid``, into a room, or the rooms of a list or set."""
     server, sid, namespace = _target("join_room()", sid, namespace)
     server.enter_room(sid, room, namespace=namespace)
 
 
 def leave_room(room: Any, sid: str | None = None, namespace: str | None = None) -> None:
-    """Take this client, or ``sid``, out of a room."""
+    """Take this client, or ``sid``, out of a room, or of those of a list or set."""
     server, sid, namespace = _target("leave_room()", sid, namespace)
     server.leave_room(sid, room, namespace=namespace)
 

@@ -28,15 +28,21 @@ MAX_ROOM_CHARS = 1024
 """Names of rooms often come from clients, and are kept."""
 
 
-def _enter(socket: Socket, room: Room) -> None:
-    if room != socket.id and room in socket.space.rooms.everyone:
-        raise ValueError("a client's id is its own room: another cannot enter it")
-    if not socket.has_place(room):
-        limit = socket.client.server.options.max_rooms
-        raise ValueError(
-            f"a client may be in max_rooms={limit} rooms: leave_room() first, or raise it"
-        )
-    socket.enter(room)
+def _several(room: Any) -> tuple[Room, ...]:
+    """Return the rooms of a list or set; anything else, a tuple too, is one room."""
+    return tuple(room) if isinstance(room, (list, set)) else (room,)
+
+
+def _enter(socket: Socket, rooms: tuple[Room, ...]) -> None:
+    for room in rooms:
+        if room != socket.id and room in socket.space.rooms.everyone:
+            raise ValueError("a client's id is its own room: another cannot enter it")
+        if not socket.has_place(room):
+            limit = socket.client.server.options.max_rooms
+            raise ValueError(
+                f"a client may be in max_rooms={limit} rooms: leave_room() first, or raise it"
+            )
+        socket.enter(room)
 
 
 class Clients:
@@ -89,25 +95,32 @@ class Clients:
         """
         return self._with_socket(sid, namespace, lambda socket: socket)  # type: ignore[no-any-return]
 
-    def enter_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
-        """Put a client into a room; the client may be another server's.
+    def enter_room(
+        self, sid: str, room: Room | list[Room] | set[Room], namespace: str | None = None
+    ) -> None:
+        """Put a client into a room, or the rooms of a list or set.
+
+        The client may be another server's.
 
         Raises:
             NotConnectedError: no such client, where this server stands alone.
             ValueError: the room's name is another client's id, or too long, or the client is
-                in ``max_rooms`` rooms already.
+                in ``max_rooms`` rooms already. Of several rooms it is in those before then.
         """
-        if isinstance(room, str) and len(room) > MAX_ROOM_CHARS:
+        rooms = _several(room)
+        if any(isinstance(each, str) and len(each) > MAX_ROOM_CHARS for each in rooms):
             raise ValueError(f"a room's name has at most {MAX_ROOM_CHARS} characters")
         name = namespace or "/"
         if self.is_alone or self.has(sid, name):
-            self._with_socket(sid, name, lambda socket: _enter(socket, room))
+            self._with_socket(sid, name, lambda socket: _enter(socket, rooms))
         else:
-            self.adapter.join(name, BroadcastOptions((sid,)), (room,))
+            self.adapter.join(name, BroadcastOptions((sid,)), rooms)
 
-    def leave_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
-        """Take a client out of a room; nothing happens if it is not in it."""
-        self.adapter.leave(namespace or "/", BroadcastOptions((sid,)), (room,))
+    def leave_room(
+        self, sid: str, room: Room | list[Room] | set[Room], namespace: str | None = None
+    ) -> None:
+        """Take a client out of a room, or those of a list or set; nothing if it is in none."""
+        self.adapter.leave(namespace or "/", BroadcastOptions((sid,)), _several(room))
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Let everybody leave a room.
@@ -126,6 +139,18 @@ class Clients:
             return self._with_socket(sid, namespace, lambda socket: socket.rooms)  # type: ignore[no-any-return]
         except NotConnectedError:
             return []
+
+    def room_members(self, room: Room, namespace: str | None = None) -> list[str]:
+        """Return the ids of who is in a room, this server's clients first."""
+        return list(self.adapter.ids(namespace or "/", BroadcastOptions((room,))))
+
+    def room_size(self, room: Room, namespace: str | None = None) -> int:
+        """Return how many clients are in a room."""
+        return len(self.room_members(room, namespace))
+
+    def all_rooms(self, namespace: str | None = None) -> list[Room]:
+        """Return the rooms that somebody has joined; not those of single clients."""
+        return list(self.adapter.sizes(namespace or "/")[0])
 
     def disconnect(
         self,

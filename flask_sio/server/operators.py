@@ -78,6 +78,25 @@ class BroadcastOperator:
         """Leave out who is in any of these rooms; an id is a room too."""
         return self._with(skip=(*self._options.skip, *_flat(rooms)))
 
+    def where(self, test: Callable[[Socket], object]) -> BroadcastOperator:
+        """Reach only those of this server's clients for which ``test(socket)`` is true.
+
+        They are asked for and tested here and now, in this thread; who comes later is not
+        among them.
+        """
+        found = tuple(each.id for each in self._own() if test(each))
+        return self._with(rooms=found, skip=(), local=True)
+
+    def _own(self) -> list[Socket]:
+        server, options = self._server, self._options
+
+        def select() -> list[Any]:
+            space = server.spaces.get(self._namespace)
+            return [] if space is None else space.rooms.select(options.rooms, options.skip)
+
+        found = server.engine.loop.call(select) if server.engine.has_loop else []
+        return [each for each in found if each.connected]
+
     @property
     def local(self) -> BroadcastOperator:
         """Only clients of this server."""

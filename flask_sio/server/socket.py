@@ -172,13 +172,11 @@ class Socket:
         Raises:
             ValueError: a room's name is another client's id, or ``max_rooms`` are entered.
         """
-        for room in rooms:
-            self.client.server.enter_room(self.id, room, self.namespace)
+        self.client.server.enter_room(self.id, list(rooms), self.namespace)
 
     def leave(self, *rooms: Room) -> None:
         """Leave rooms; nothing happens where it is in none. Never blocks."""
-        for room in rooms:
-            self.client.server.leave_room(self.id, room, self.namespace)
+        self.client.server.leave_room(self.id, list(rooms), self.namespace)
 
     def disconnect(self, close: bool = False, *, after_flush: bool = False) -> None:
         """Leave the namespace, or ``close`` the whole connection. Never blocks.

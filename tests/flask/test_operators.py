@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask, current_app, g, request, session
 
-from flask_sio import SocketIO, current_socket, emit
+from flask_sio import SocketIO, current_socket, emit, join_room, leave_room
 from flask_sio.signals import event_emitted
 from flask_sio.testing import SocketIOTestClient
 from tests.live import WAIT_S, Runtime
@@ -135,3 +135,16 @@ def test_listeners_run_in_an_application_context(site: Site) -> None:
     assert seen == [("site", "/", "room"), ("second", "/", "again")]
     with pytest.raises(ValueError, match="no room event"):
         site.socketio.on_room_event("enter")  # type: ignore[arg-type]
+
+
+def test_rooms_are_joined_together_and_told_of(site: Site) -> None:
+    """A list of rooms at once; the extension tells who is where, outside of any context."""
+    with site.client() as a, site.client() as b:
+        site.run(a, lambda: join_room(["one", "two", "three"]))
+        site.run(a, lambda: leave_room({"two", "three"}))
+        site.run(b, lambda: join_room("one"))
+        told = site.socketio
+        assert told.room_members("one") == [a.sid(), b.sid()]
+        assert (told.room_size("one"), told.room_size("two")) == (2, 0)
+        assert told.all_rooms() == ["one"]
+        assert told.all_rooms("/chat") == []

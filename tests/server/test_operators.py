@@ -11,7 +11,8 @@ import pytest
 from flask_sio import NotConnectedError, Server
 from flask_sio.server.operators import BroadcastOperator, ServerNamespace
 from flask_sio.testing import TestClient
-from tests.live import WAIT_S, Runtime
+from tests.live import WAIT_S, Runtime, plain
+from tests.server.clients import Peer
 
 
 @contextlib.contextmanager
@@ -249,3 +250,26 @@ def test_room_events_of_rooms_that_are_there_already(runtime: Runtime) -> None:
     assert heard == ["after"]
     with pytest.raises(ValueError, match="create, join, leave, delete"):
         server.on_room_event("enter")  # type: ignore[arg-type]
+
+
+def test_where_reaches_whom_a_function_picks(runtime: Runtime) -> None:
+    """Of those the chain has reached, and nobody where it picks nobody."""
+    server = Server()
+    assert server.of("/").where(lambda _socket: True).count() == 0
+    with plain(runtime, server) as live:
+        a, b, c = Peer(live), Peer(live), Peer(live)
+        server.socket(a.sid).data["level"] = 3
+        server.socket(b.sid).data["level"] = 1
+        server.enter_room(a.sid, "room")
+        server.enter_room(c.sid, "room")
+        high = server.of("/").where(lambda socket: socket.data.get("level", 9) > 2)
+        high.emit("all")
+        server.of("/").to("room").where(lambda socket: "level" in socket.data).emit("of room")
+        server.of("/").except_(a.sid).where(lambda socket: socket.id != b.sid).emit("but a")
+        high.to("room").except_(c.sid).emit("goes on")
+        server.of("/").where(lambda _socket: False).emit("none")
+        assert a.sync() == ['42["all"]', '42["of room"]', '42["goes on"]']
+        assert b.sync() == []
+        assert c.sync() == ['42["all"]', '42["but a"]']
+        for peer in (a, b, c):
+            peer.close()

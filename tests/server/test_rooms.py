@@ -284,3 +284,58 @@ def test_rooms_change_from_many_threads(runtime: Runtime) -> None:
         for peer in peers:
             peer.close()
         poller.leave()
+
+
+@pytest.mark.parametrize("kind", [list, set])
+def test_several_rooms_are_entered_and_left_at_once(runtime: Runtime, kind: type) -> None:
+    """A list or set is several rooms, a tuple is one."""
+    server = Server()
+    with three(runtime, server) as (live, a, _b, _c):
+        server.enter_room(a.sid, kind(["one", "two", 3]))
+        assert set(server.rooms(a.sid)) == {a.sid, "one", "two", 3}
+        server.leave_room(a.sid, kind(["one", 3, "none"]))
+        server.enter_room(a.sid, ("a", "b"))
+        assert set(server.rooms(a.sid)) == {a.sid, "two", ("a", "b")}
+        server.socket(a.sid).join("x", "y")
+        server.socket(a.sid).leave("y", "two")
+        live.settle()
+        assert set(server.rooms(a.sid)) == {a.sid, ("a", "b"), "x"}
+
+
+def test_of_several_rooms_those_before_the_wrong_one_are_entered(runtime: Runtime) -> None:
+    """The error is the one of a single room."""
+    server = Server()
+    with three(runtime, server) as (_, a, b, _c):
+        with pytest.raises(ValueError, match="its own room"):
+            server.enter_room(a.sid, ["one", b.sid, "two"])
+        assert server.rooms(a.sid) == [a.sid, "one"]
+
+
+def test_who_is_in_a_room_is_told(runtime: Runtime) -> None:
+    """Members, their number, and which rooms there are; ids are no rooms there."""
+    server = Server()
+    assert (server.room_members("x"), server.room_size("x"), server.all_rooms()) == ([], 0, [])
+    with three(runtime, server) as (_, a, b, _c):
+        server.enter_room(a.sid, ["one", 2])
+        server.enter_room(b.sid, "one")
+        assert server.room_members("one") == [a.sid, b.sid]
+        assert server.room_members(a.sid) == [a.sid]
+        assert (server.room_size("one"), server.room_size(2), server.room_size("x")) == (2, 1, 0)
+        assert server.all_rooms() == ["one", 2]
+        assert (server.all_rooms("/chat"), server.room_members("one", "/chat")) == ([], [])
+
+
+def test_an_event_has_a_number_for_a_name(runtime: Runtime) -> None:
+    """In both directions; as a name it is not its text."""
+    log = Log()
+    server = Server()
+    server.on(7, lambda _sid, *args: log.add((7, args)))
+    server.on("7", lambda _sid, *args: log.add(("7", args)))
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        peer.send('42[7,"a"]', '42["7","b"]')
+        log.wait(2)
+        assert log.entries == [(7, ("a",)), ("7", ("b",))]
+        server.emit(7, "c", to=peer.sid)
+        assert peer.sync() == ['42[7,"c"]']
+        peer.close()
