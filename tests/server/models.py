@@ -39,6 +39,18 @@ class User:
             raise ValueError("nobody is that young")
 
 
+@dataclass
+class Branch:
+    kind: Literal["branch"]
+    below: list[Branch | Fork]
+
+
+@dataclass
+class Fork:
+    kind: Literal["fork"]
+    below: list[Branch | Fork]
+
+
 def _even(number: int) -> int:
     if number % 2:
         raise ValueError("must be even")

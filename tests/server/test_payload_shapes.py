@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timezone
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from flask_sio.errors import MAX_FAULTS, PayloadError
 from flask_sio.server.payloads import Typed, typed
-from tests.server.models import Colour, Everything, Point, Tags, User
+from tests.server.models import Branch, Colour, Everything, Fork, Point, Tags, User
 
 pytestmark = pytest.mark.quick
 
@@ -193,6 +194,25 @@ def test_one_of_several_models() -> None:
     assert faults(Union[User, Tags], "{}") == [((0,), "has none of the forms that are taken")]  # noqa: UP007
 
 
+@pytest.mark.parametrize("leaf", [[], [5]])
+def test_alternatives_within_alternatives_are_read_once(leaf: list[Any]) -> None:
+    """A client cannot make the work grow with the power of the depth, right or wrong."""
+    tree: dict[str, Any] = {"kind": "fork", "below": leaf}
+    for _ in range(60):
+        tree = {"kind": "fork", "below": [tree]}
+
+    if leaf:
+        assert faults(list[Union[Branch, Fork]], [tree])  # noqa: UP007
+    else:
+        [made] = read(list[Union[Branch, Fork]], [tree])  # noqa: UP007
+        depth = 0
+        while made.below:
+            assert isinstance(made, Fork)
+            [made] = made.below
+            depth += 1
+        assert depth == 60
+
+
 @pytest.mark.parametrize(
     ("annotation", "sent", "got"),
     [
@@ -215,6 +235,23 @@ def test_one_of_several_models() -> None:
 def test_other_spellings(annotation: Any, sent: str, got: Any) -> None:
     """Generic aliases, abstract containers, new types and postponed annotations are types."""
     assert read(annotation, sent) == got
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="has no such statement")
+def test_an_alias_may_refer_to_itself() -> None:
+    """Alone it asks for no model, and is left alone; beside one it is checked to its depth."""
+    names: dict[str, Any] = {"User": User}
+    exec("type Json = dict[str, Json] | list[Json] | int\ntype Users = User | list[Users]", names)
+    json_type, users_type = names["Json"], names["Users"]
+
+    def handler(it: Any) -> None: ...
+
+    handler.__annotations__ = {"it": json_type}
+    assert typed(handler) is handler
+    assert read(json_type, '{"a":[1,{"b":2}]}') == {"a": [1, {"b": 2}]}
+    with pytest.raises(PayloadError):
+        read(json_type, '{"a":["x"]}')
+    assert read(users_type, '[[{"name":"a","age":1}]]') == [[User("a", 1)]]
 
 
 @dataclass

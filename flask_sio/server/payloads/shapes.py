@@ -12,6 +12,7 @@ import json
 import types
 from collections import abc
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
@@ -105,30 +106,40 @@ _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 _KEYS = (str, Any, object, UUID)
 
 
-def asks_for_model(annotation: Any) -> bool:
-    """Whether an annotation is a model, or has one in it."""
-    annotation = _plainly(annotation)
+def asks_for_model(annotation: Any, within: tuple[Any, ...] = ()) -> bool:
+    """Whether an annotation is a model, or has one in it; ``within`` are aliases around it."""
+    if isinstance(annotation, NewType):
+        return asks_for_model(annotation.__supertype__, within)
+    if _is_alias(annotation):
+        if annotation in within:
+            return False
+        return asks_for_model(annotation.__value__, (*within, annotation))
     origin = get_origin(annotation)
     if origin is Literal:
         return False
     if _is_model(annotation) or _is_model(origin):
         return True
-    return any(asks_for_model(each) for each in get_args(annotation))
+    return any(asks_for_model(each, within) for each in get_args(annotation))
 
 
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and (libraries.owns(kind) or records.is_record(kind))
 
 
-def _plainly(annotation: Any) -> Any:
-    """Return what another name of a type, by ``NewType`` or ``type X = ...``, stands for."""
-    while True:
-        if isinstance(annotation, NewType):
-            annotation = annotation.__supertype__
-        elif type(annotation).__name__ == "TypeAliasType" and hasattr(annotation, "__value__"):
-            annotation = annotation.__value__
-        else:
-            return annotation
+def _is_alias(annotation: Any) -> bool:
+    """Whether it was made by ``type X = ...``, which may refer to itself."""
+    return type(annotation).__name__ == "TypeAliasType" and hasattr(annotation, "__value__")
+
+
+class _Alias:
+    """The check of an alias, there before that of its value is."""
+
+    __slots__ = ("check",)
+
+    check: Check
+
+    def __call__(self, value: Any) -> Any:
+        return self.check(value)
 
 
 class Shapes:
@@ -144,7 +155,8 @@ class Shapes:
             TypeError: a type that no client's data can be, or that is not known here.
             NameError: it refers to what is not defined yet.
         """
-        annotation = _plainly(annotation)
+        while isinstance(annotation, NewType):
+            annotation = annotation.__supertype__
         try:
             plain = _PLAIN.get(annotation)
         except TypeError:  # not even hashable
@@ -153,10 +165,19 @@ class Shapes:
             return plain
         if isinstance(annotation, TypeVar):
             return _anything
+        if _is_alias(annotation):
+            return self._alias(annotation)
         origin, args = get_origin(annotation), get_args(annotation)
         if not args:  # ``typing.List`` is ``list``
             return self._class(origin or annotation)
         return self._form(annotation, origin, args)
+
+    def _alias(self, alias: Any) -> Check:
+        known = self._records.get(alias)
+        if known is None:
+            known = self._records[alias] = made = _Alias()
+            made.check = self.of(alias.__value__)
+        return known
 
     def _class(self, kind: Any) -> Check:
         if not isinstance(kind, type):
@@ -184,7 +205,8 @@ class Shapes:
         if libraries.owns(origin):
             return libraries.check(annotation)
         if origin in _UNIONS:
-            return _any_of([self.of(each) for each in args])
+            checks = [self.of(each) for each in args]
+            return _once(_any_of(checks)) if _may_branch(args) else _any_of(checks)
         if origin is Literal:
             return _one_of(args)
         if origin is Annotated:
@@ -197,7 +219,9 @@ class Shapes:
             return _row([self.of(each) for each in args])
         if origin in _MAPPINGS:
             key, value = args
-            named = _plainly(key)
+            named = key
+            while isinstance(named, NewType):
+                named = named.__supertype__
             if named not in _KEYS and get_origin(named) is not Literal and not _is_enum(named):
                 raise TypeError(f"the keys of {annotation!r} are no text, as JSON's are")
             return _mapping(self.of(key), self.of(value))
@@ -288,6 +312,45 @@ def _any_of(checks: list[Check]) -> Check:
             texts = dict.fromkeys(text for error in at_all for _, text in error.faults)
             raise PayloadError(" or ".join(texts))
         raise PayloadError("has none of the forms that are taken")
+
+    return read
+
+
+def _may_branch(kinds: tuple[Any, ...]) -> bool:
+    """Whether several alternatives may look into the same value."""
+    return sum(kind not in _PLAIN and get_origin(kind) is not Literal for kind in kinds) > 1
+
+
+_read: ContextVar[dict[tuple[int, int], Any] | None] = ContextVar("flask_sio.read", default=None)
+"""What was read of the payload at hand, by check and value."""
+
+
+def _once(check: Check) -> Check:
+    """Return a check that reads each value once per payload.
+
+    Alternatives that have alternatives in them would ask for what is innermost twice as
+    often with each level.
+    """
+
+    def read(value: Any) -> Any:
+        if value.__class__ not in (dict, list):
+            return check(value)
+        known = _read.get()
+        if known is None:
+            token = _read.set({})
+            try:
+                return read(value)
+            finally:
+                _read.reset(token)
+        key = (id(check), id(value))
+        if key not in known:
+            try:
+                known[key] = check(value)
+            except PayloadError as error:
+                known[key] = error
+        if isinstance(known[key], PayloadError):
+            raise PayloadError(faults=known[key].faults)
+        return known[key]
 
     return read
 
