@@ -66,6 +66,15 @@ def emit(
         ValueError: a reserved event name, or a user without an id.
     """
     context = current_event()
+    # The usual reply: to the own client, and nothing else is asked for.
+    if (
+        context is not None
+        and (room is user is callback is None and include_self)
+        and not (broadcast or volatile or skip_sid or except_rooms)
+    ):
+        own = own_socket(context, namespace or context.socket.namespace)
+        if own is not None and (to is None or to == own.id):
+            return context.convention.server.emit_to(own, event, event_args(args))
     targets = None
     server: Server
     if to is not None or room is not None or user is not None:

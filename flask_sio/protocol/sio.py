@@ -277,8 +277,17 @@ def render(packet: Packet, codec: Codec = _DEFAULT_CODEC) -> Body:
 
     See `encode`; `compose` makes the packet of it, with any ack id.
     """
-    check_outgoing(packet)
     data = packet.data
+    # The usual event needs no further check: a list that begins with an ordinary name.
+    if (
+        packet.type != EVENT
+        or packet.namespace != "/"
+        or data.__class__ is not list
+        or not data
+        or data[0].__class__ is not str
+        or data[0] in RESERVED
+    ):
+        check_outgoing(packet)
     if packet.type in (EVENT, ACK):
         return codec.pack(data)
     return ("" if data is None else codec.dumps(data)), ()

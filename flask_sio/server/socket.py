@@ -132,6 +132,8 @@ class Socket:
             ValueError: a reserved event name.
         """
         server = self.client.server
+        if callback is None:
+            return server.emit_to(self, event, args)
         return server.emit_args(event, args, self.namespace, self._itself(), callback)
 
     def send(self, *args: Any) -> EmitResult:
@@ -212,6 +214,11 @@ class Socket:
             return False
         self._pending.append(encoded)
         return True
+
+    def deliver_counted(self, encoded: Encoded, result: EmitResult) -> None:
+        """Send a packet that is for this client alone."""
+        if self.state != "gone":
+            result.count(1, self.deliver(encoded))
 
     def deliver_if_ready(self, encoded: Encoded) -> bool:
         """Send a packet if nothing waits before it."""
