@@ -6,9 +6,9 @@ import builtins
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
-from flask import Flask, Request
+from flask import Flask
 from flask.signals import got_request_exception
 
 from flask_sio.adapters.rooms import UserRoom
@@ -326,27 +326,27 @@ class FlaskConvention(Adapting):
 
     # -- what contexts are made of -----------------------------------------------------
 
-    def new_request(self, context: EventContext) -> Request:
+    def new_request(self, context: EventContext) -> Any:
         """Return a Request for one event, beside those of the connection's other events."""
-        client = context.socket.client
-        state = client.kept
+        socket = context.socket
+        state = socket.client.kept
         if state is None:
-            state = client.kept = read_request(self.app, context.socket.environ)
+            state = socket.client.kept = read_request(self.app, socket.environ)
         kind = self._request_type
         if kind is None or kind.__base__ is not self.app.request_class:
             kind = self._request_type = event_request_type(self.app.request_class)
         request: Any = object.__new__(kind)
         request.__dict__ = state.copy()
-        request.sid = context.socket.id
-        request.namespace = context.socket.namespace
-        if context.socket.space.values:
-            request.view_args = dict(context.socket.space.values)
+        request.sid = socket.id
+        request.namespace = socket.namespace
+        if socket.space.values:
+            request.view_args = dict(socket.space.values)
         request.answered_by = getattr(context, "answered_by", None)
         args = context.args
         if context.message == "connect":
-            args = (context.socket.environ, *(args or (None,)))
+            args = (socket.environ, *(args or (None,)))
         request.event = {"message": context.message, "args": args}
-        return cast(Request, request)
+        return request
 
     def keep_session(self, socket: Socket) -> None:
         """Make the managed session that is otherwise made when a handler asks for it."""

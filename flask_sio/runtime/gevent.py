@@ -139,8 +139,16 @@ class GeventLoop(GeventTasks):
             self._hand_over(fn, *args)
         elif self._busy:
             self._jobs.append((fn, args))
-        else:
-            self.enter(fn, *args)
+        else:  # `enter`, without the call: three times an event
+            self._busy = True
+            try:
+                fn(*args)
+            except Exception as error:
+                self._errors.append(error)
+            finally:
+                self._busy = False
+                if self._jobs or self._errors:
+                    self._drain()
 
     def _hand_over(self, fn: Callable[..., object], *args: Any) -> None:
         """Ask the hub's thread for a turn; take it here if that one has stopped."""

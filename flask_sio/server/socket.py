@@ -218,7 +218,7 @@ class Socket:
     def deliver_counted(self, encoded: Encoded, result: EmitResult) -> None:
         """Send a packet that is for this client alone."""
         if self.state != "gone":
-            result.count(1, self.deliver(encoded))
+            result.counts = 1, int(self.deliver(encoded))
 
     def deliver_if_ready(self, encoded: Encoded) -> bool:
         """Send a packet if nothing waits before it."""
