@@ -17,6 +17,7 @@ from flask_sio.runtime.loop import Loop
 
 if TYPE_CHECKING:
     from flask_sio.adapters.answers import Callback, Found, Gathering
+    from flask_sio.adapters.fanout import FanOut
     from flask_sio.protocol.encoded import Encoded
 
 __all__ = ["EVERYBODY", "Adapter", "BroadcastOptions", "EmitResult", "Home", "SocketRecord"]
@@ -62,19 +63,25 @@ class EmitResult:
     under gevent has passed. A handler that returns one returns nothing. Any thread.
     """
 
-    __slots__ = ("_loop", "counts", "published")
+    __slots__ = ("_loop", "counts", "fan_out", "published")
 
     def __init__(self, loop: Loop | None) -> None:
         self._loop = loop
         self.counts: tuple[int, int] | None = None if loop else (0, 0)
         """Matched and queued, once the emit has had its turn."""
+        self.fan_out: FanOut | None = None
+        """What serves many recipients, while it does."""
         self.published = 0
         """How many other servers it was handed to."""
 
     def _read(self) -> tuple[int, int]:
         if self.counts is None and self._loop is not None:
-            self._loop.call(_nothing)  # turns keep their order: by now it has had its own
+            self._loop.call(self._settle)  # turns keep their order: it has had its own
         return self.counts or (0, 0)
+
+    def _settle(self) -> None:
+        if self.fan_out is not None:
+            self.fan_out.finish()
 
     @property
     def matched(self) -> int:
@@ -95,10 +102,6 @@ class EmitResult:
     def __repr__(self) -> str:
         others = f" published={self.published}" if self.published else ""
         return f"<EmitResult matched={self.matched} queued={self.queued}{others}>"
-
-
-def _nothing() -> None:
-    return None
 
 
 class Home(Protocol):

@@ -7,7 +7,8 @@ from typing import Any
 
 from flask_sio.adapters.adapter import BroadcastOptions, EmitResult, Home, SocketRecord
 from flask_sio.adapters.answers import Callback, Found, Gathering, OwedAnswer
-from flask_sio.adapters.rooms import Recipient, Room
+from flask_sio.adapters.fanout import AT_ONCE, FanOut, FanOuts, Send
+from flask_sio.adapters.rooms import Recipient, Room, Rooms
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.protocol.sio import Body
 
@@ -72,6 +73,7 @@ class MemoryAdapter:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._fan_outs = FanOuts()
 
     # -- any thread --------------------------------------------------------------------
 
@@ -153,19 +155,31 @@ class MemoryAdapter:
         options: BroadcastOptions,
         result: EmitResult | None = None,
     ) -> None:
-        recipients, queued = self._select(namespace, options), 0
+        rooms = self._home.rooms(namespace)
+        recipients = [] if rooms is None else rooms.select(options.rooms, options.skip)
         encoded.compress = options.compress
-        if options.volatile:
-            for each in recipients:
-                queued += each.deliver_if_ready(encoded)
-        elif options.coalesce is not None:
-            for each in recipients:
-                queued += each.deliver_latest(encoded, options.coalesce)
+        if len(recipients) > AT_ONCE:
+            self._fan_out(rooms, recipients, _sender(encoded, options), result)
+            return
+        queued = 0
+        if options.volatile or options.coalesce is not None:
+            queued = sum(map(_sender(encoded, options), recipients))
         else:
             for each in recipients:
                 queued += each.deliver(encoded)
         if result is not None:
             result.counts = (len(recipients), queued)
+
+    def _fan_out(
+        self,
+        rooms: Rooms | None,
+        recipients: list[Recipient],
+        send: Send,
+        result: EmitResult | None,
+    ) -> None:
+        loop = self._home.running
+        if rooms is not None and loop is not None:
+            self._fan_outs.start(FanOut(rooms, recipients, send, result), loop)
 
     def _emit_asking(
         self,
@@ -213,3 +227,12 @@ class MemoryAdapter:
     def _sizes(self, namespace: str) -> dict[Room, int]:
         rooms = self._home.rooms(namespace)
         return {} if rooms is None else rooms.sizes()
+
+
+def _sender(encoded: Encoded, options: BroadcastOptions) -> Send:
+    """Return what sends a packet to one recipient, in the way that is asked for."""
+    if options.volatile:
+        return lambda each: each.deliver_if_ready(encoded)
+    if options.coalesce is not None:
+        return lambda each: each.deliver_latest(encoded, options.coalesce)
+    return lambda each: each.deliver(encoded)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from flask_sio.adapters.adapter import SocketRecord
     from flask_sio.adapters.answers import Asker
+    from flask_sio.adapters.fanout import FanOut
     from flask_sio.protocol.encoded import Encoded
     from flask_sio.protocol.sio import Body
 
@@ -65,13 +66,15 @@ class Recipient(Protocol):
 class Rooms:
     """The rooms of one namespace. Joins, leaves and disconnects cost the rooms of that one."""
 
-    __slots__ = ("_joined", "_rooms", "everyone", "on_change")
+    __slots__ = ("_joined", "_rooms", "everyone", "fan_outs", "on_change")
 
     def __init__(self) -> None:
         self.everyone: dict[str, Recipient] = {}
         """The recipients by id, in the order they came."""
         self._rooms: dict[Room, dict[Recipient, None]] = {}
         self._joined: dict[Recipient, dict[Room, None]] = {}
+        self.fan_outs: tuple[FanOut, ...] = ()
+        """Broadcasts on their way to some of them; see `FanOut.serve`."""
         self.on_change: Callable[[RoomEvent, Room, str], object] | None = None
         """Told of rooms that begin and end, and of who joins and leaves: an id; "" where the
         room itself is meant. The rooms of ids and of users are nobody's business."""

@@ -64,6 +64,9 @@ class Handler(Protocol):
     def message(self, data: str | bytes) -> None:
         """Take one Engine.IO message."""
 
+    def closing(self) -> None:
+        """Send what is still to be sent: the server ends an open connection."""
+
     def closed(self, reason: Reason, description: str) -> None:
         """Learn that the connection has ended, and what else is known of it. Once."""
 
@@ -362,6 +365,7 @@ class Connection:
 
     def close(self, reason: Reason = "forced server close", description: str = "") -> None:
         """End the connection for the server: what is queued goes out first."""
+        self._let_finish()
         self._finish(reason, "closing", description)
 
     def end(self, reason: Reason, description: str = "") -> None:
@@ -370,7 +374,12 @@ class Connection:
 
     def shut_down(self) -> None:
         """End the connection because the server stops; the client will come back."""
+        self._let_finish()
         self._finish("server shutting down", "closed", code=1001)
+
+    def _let_finish(self) -> None:
+        if self.state == "open" and self.handler is not None:
+            self.handler.closing()
 
     def _finish(
         self,

@@ -124,6 +124,8 @@ class GeventLoop(GeventTasks):
         self._wake = self.libev.async_(ref=False)
         self._wake.start(self._drain)
         self._timer = self.libev.timer(0.0, ref=False)
+        self._later_timer = self.libev.timer(0.0, ref=False)
+        self._later: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._ticker = self.libev.timer(TICK_S, TICK_S, ref=False)
         self._ticker.start(self._tick)
         self.watchdog = Watchdog(self, self._lag)
@@ -205,6 +207,18 @@ class GeventLoop(GeventTasks):
     def soon(self, fn: Callable[..., object], *args: Any) -> None:
         self.libev.run_callback(self.enter, fn, *args)
 
+    def later(self, fn: Callable[..., object], *args: Any) -> None:
+        # A timer, not run_callback: those are run again and again before the poll.
+        if not self._later:
+            self._later_timer.start(self._run_later)
+        self._later.append((fn, args))
+
+    def _run_later(self) -> None:
+        self._later_timer.stop()
+        due, self._later = self._later, []
+        for fn, args in due:
+            self.enter(fn, *args)
+
     # -- time --------------------------------------------------------------------------
 
     def now(self) -> float:
@@ -267,6 +281,7 @@ class GeventLoop(GeventTasks):
         self._ticks.clear()
         self._ticker.stop()
         self._timer.stop()
+        self._later_timer.stop()
         self._wake.stop()
         self._pool.stop()
 

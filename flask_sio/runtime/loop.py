@@ -130,6 +130,9 @@ class Loop(Tasks, Protocol):
     def soon(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` in a turn of its own after this pass's events. Owner's turn."""
 
+    def later(self, fn: Callable[..., object], *args: Any) -> None:
+        """Run ``fn(*args)`` in a turn once sockets and timers have had theirs. Owner's turn."""
+
     def now(self) -> float:
         """Return the monotonic clock in seconds."""
 

@@ -147,6 +147,7 @@ class ThreadLoop(ThreadTasks):
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._wheel = Wheel(pool.resolution_s)
         self._discarded: list[Any] = []
+        self._later: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._ticks: list[Callable[[], None]] = []
         self._tick_due = time.monotonic() + TICK_S
         self._stalled_s = 0.0
@@ -201,6 +202,10 @@ class ThreadLoop(ThreadTasks):
     def soon(self, fn: Callable[..., object], *args: Any) -> None:
         self._jobs.append((fn, args))
         self._drain()
+
+    def later(self, fn: Callable[..., object], *args: Any) -> None:
+        self._later.append((fn, args))
+        self.nudge()
 
     # -- time --------------------------------------------------------------------------
 
@@ -268,6 +273,9 @@ class ThreadLoop(ThreadTasks):
                     self._guarded(fn)
                 self._tick()
                 self._run_jobs(len(self._jobs) + _CAPTIVE_JOBS)
+                later, self._later = self._later, []
+                for fn, args in later:
+                    self._guarded(fn, *args)
                 discarded, self._discarded = self._discarded, []
             finally:
                 self._lock.release()

@@ -333,6 +333,7 @@ class Client:
 
     def disconnect(self, socket: Socket) -> None:
         """Make a socket leave for the server; the connection stays."""
+        socket.catch_up()
         if socket.state == "connecting":  # its own connect handler: that is a refusal
             refusal = self.refusal(socket.namespace, REJECTED)
             self.decide(socket, self.server.codec.encode_control(refusal))
@@ -376,6 +377,11 @@ class Client:
         self._left[namespace] = None
         if len(self._left) > _TOMBSTONES:
             del self._left[next(iter(self._left))]
+
+    def closing(self) -> None:
+        """Send what broadcasts on their way have for this client."""
+        for socket in self.sockets.values():
+            socket.catch_up()
 
     def closed(self, reason: engine.Reason, description: str = "") -> None:
         """Learn that the connection has ended: every socket leaves."""

@@ -188,6 +188,7 @@ class Socket:
         """
         run = self.client.server.engine.loop.run
         if after_flush:
+            run(self.catch_up)
             run(self.client.connection.when_flushed, partial(self.disconnect_now, close))
         else:
             run(self.disconnect_now, close)
@@ -196,6 +197,8 @@ class Socket:
 
     def deliver(self, encoded: Encoded) -> bool:
         """Send a packet, or keep it until the client is accepted; False once it left."""
+        if self.space.rooms.fan_outs:
+            self.catch_up()
         if self.space.outgoing is not None:
             self.space.outgoing.note(self, encoded)
         if self.state == "connected":
@@ -220,8 +223,14 @@ class Socket:
         if self.state != "gone":
             result.counts = 1, int(self.deliver(encoded))
 
+    def catch_up(self) -> None:
+        """Send what broadcasts on their way have for this client: it was emitted before."""
+        for fan_out in self.space.rooms.fan_outs:
+            fan_out.serve(self)
+
     def deliver_if_ready(self, encoded: Encoded) -> bool:
         """Send a packet if nothing waits before it."""
+        self.catch_up()
         connection = self.client.connection
         if self.state != "connected" or not connection.is_ready:
             return False
@@ -231,6 +240,7 @@ class Socket:
 
     def deliver_latest(self, encoded: Encoded, key: Hashable) -> bool:
         """Send a packet; while it waits, a later one of the same key takes its place."""
+        self.catch_up()
         if self.state == "connected":
             if self.space.outgoing is not None:
                 self.space.outgoing.note(self, encoded)
