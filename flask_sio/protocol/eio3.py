@@ -101,8 +101,11 @@ def _from_utf_16(units: bytes) -> str:
 def _split(body: Any, width: int, to_text: Callable[[Any], str]) -> list[str]:
     """Take the packets out of a body whose units are ``width`` elements of it."""
     packets: list[str] = []
-    at = 0
+    at = count = 0
     while at < len(body):
+        count += 1
+        if count > MAX_PACKETS:  # "0:" holds none, and costs as much to find
+            raise PacketError("too many packets")
         match = _LENGTH.match(to_text(body[at : at + (_MAX_DIGITS + 1) * width]))
         if match is None:
             raise PacketError("a packet without its length")
@@ -112,8 +115,6 @@ def _split(body: Any, width: int, to_text: Callable[[Any], str]) -> list[str]:
             raise PacketError("a packet shorter than its length")
         if at > start:
             packets.append(to_text(body[start:at]))
-        if len(packets) > MAX_PACKETS:
-            raise PacketError("too many packets")
     return packets
 
 

@@ -306,3 +306,13 @@ def test_a_form_without_its_field_is_refused(body: bytes) -> None:
 def test_a_form_comes_back(payload: str) -> None:
     """Whatever was posted."""
     assert eio3.decode_form(as_the_client_posts(payload)) == payload.encode()
+
+
+def test_the_packets_of_a_payload_are_counted() -> None:
+    """Those that are empty too: they cost as much to find."""
+    for body in (16_385 * b"0:", 16_385 * b"1:6"):
+        with pytest.raises(PacketError, match="too many"):
+            eio3.split_payload(body)
+    assert eio3.split_payload(16_384 * b"0:") == []
+    with pytest.raises(PacketError, match="too many"):
+        eio3.decode_binary_payload(16_385 * b"\x00\x01\xff6")
