@@ -296,7 +296,8 @@ def test_where_both_end_the_owner_closes_what_waits(pair: Pair) -> None:
     assert held.polling.held
     assert (held.state, other.state) == ("open", "open")
     home.engine.loop.call(held.shut_down)
-    assert reader.response()[::2] == (200, b"1")
+    assert reader.response()[::2] == (200, b"6")
+    assert held.state == "closed"
     reader.close()
 
 

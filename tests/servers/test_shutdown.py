@@ -36,7 +36,9 @@ def _good_bye(client: Client) -> float:
     if isinstance(client, PollingClient):
         status, _, body = client.response()
         assert status == 200
-        assert b"41" not in body.split(b"\x1e"), "a client does not reconnect after that"
+        packets = body.split(b"\x1e")
+        assert b"41" not in packets, "a client does not reconnect after that"
+        assert b"1" not in packets, "nor does python-engineio's after that"
         return time.monotonic()
     while True:
         opcode, payload = client.frame()
