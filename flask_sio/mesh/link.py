@@ -60,14 +60,18 @@ class Peer:
         return self.links[0].stream.buffered_bytes if self.links else 0
 
     def send(self, kind: int, number: int, payload: bytes = b"") -> None:
-        """Send a frame; nothing happens if it has gone.
+        """Send a frame; nothing happens if it has gone."""
+        self.send_frame(frames.encode(kind, number, payload))
 
-        One that does not read is given up before what waits for it fills the memory.
+    def send_frame(self, frame: bytes) -> None:
+        """Send a frame that is encoded.
+
+        A peer that does not read is given up before what waits for it fills the memory.
         """
         if not self.links:
             return
         stream = self.links[0].stream
-        stream.send(frames.encode(kind, number, payload))
+        stream.send(frame)
         if stream.buffered_bytes > self._mesh.max_queued_bytes:
             self._mesh.give_up(self, "it does not take what it is sent")
 

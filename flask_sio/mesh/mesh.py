@@ -13,23 +13,21 @@ therefore looks into that queue first (`Mesh.find`), and then knows.
 from __future__ import annotations
 
 import _socket
-import itertools
 import logging
 import os
 import socket
-import sys
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask_sio import ids
 from flask_sio.mesh import directory, frames
-from flask_sio.mesh.directory import Directory, Unusable, open_directory
+from flask_sio.mesh.directory import Directory, Unusable
+from flask_sio.mesh.door import Door
 from flask_sio.mesh.frames import MAX_PAYLOAD, Decoder, Frame, LinkError
 from flask_sio.mesh.link import Link, Peer, read_hello
 from flask_sio.mesh.owner import Owner, read_answer
-from flask_sio.mesh.passing import Arrival
+from flask_sio.mesh.place import Place
 from flask_sio.mesh.remote import RemoteSession
 from flask_sio.runtime import worker
 from flask_sio.runtime.loop import log_error
@@ -38,7 +36,8 @@ from flask_sio.runtime.takeover import plain_socket
 if TYPE_CHECKING:
     from flask_sio.engine.gate import EngineRequest
     from flask_sio.engine.server import Engine
-    from flask_sio.runtime.loop import Loop, Watch
+    from flask_sio.mesh.passing import Arrival
+    from flask_sio.runtime.loop import Loop
 
 __all__ = ["Mesh"]
 
@@ -53,10 +52,6 @@ RELEASE_S = 1.0
 _MAX_QUEUED_BYTES = 2 * MAX_PAYLOAD
 _POST_SLACK_BYTES = 65536
 _TAG = 6
-_ACCEPTS = 64
-
-_servers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
-"""By path, how many servers this process has made: all of its siblings count alike."""
 
 _APART = (
     "%s: a worker knows its own clients only, so that polling fails (400) whenever another one "
@@ -79,7 +74,6 @@ class Mesh:
         """Of this worker: what its clients' ids begin with. Set before `join` in tests only."""
         self.directory: Directory
         self.peers: dict[str, Peer] = {}
-        self.arrivals: set[Arrival] = set()
         self.on_message: Callable[[str, bytes], object] = _nothing
         """Called with a peer's tag and what it has sent by `publish` or `send`."""
         self.on_peer: Callable[[str], object] = _nothing
@@ -90,20 +84,16 @@ class Mesh:
         self.max_payload = max(MAX_PAYLOAD, most)
         self.max_queued_bytes = max(_MAX_QUEUED_BYTES, 2 * most)
         self._wanted = wanted
-        self._chosen_directory = chosen_directory
-        self._path = path
-        self._nth = next(_servers[path])
+        self._place = Place(chosen_directory, path)
         self._owner = Owner(engine)
+        self.door = Door(self)
         self._lock = threading.Lock()
         self._reset()
 
     def _reset(self) -> None:
         self.peers = {}
-        self.arrivals = set()
         self._is_on: bool | None = None
         self._draining = False
-        self._listener: socket.socket | None = None
-        self._watch: Watch | None = None
         self._release_at = 0.0
         self._told = 0
         self._tell_at = 0.0
@@ -136,7 +126,7 @@ class Mesh:
             return False
         self.tag = self.tag or ids.worker_prefix()
         try:
-            listener = self._listen()
+            self.directory, listener = self._place.listen(self.tag)
         except Unusable as error:
             what = (
                 f"{max(workers, 2)} workers" if workers < 2 else f"gunicorn runs {workers} workers"
@@ -151,26 +141,8 @@ class Mesh:
         self.loop.call(self._begin, listener, dialled)
         return True
 
-    def _listen(self) -> _socket.socket:
-        if sys.platform not in ("linux", "darwin"):
-            raise Unusable("they can be on Linux and macOS only")
-        # Who names a directory names the group by it. Else each server of an application
-        # has its own, the same in all workers, also in those of before and after a restart.
-        group = "" if self._chosen_directory else f"{worker.name()} {self._nth}"
-        while True:
-            self.directory = open_directory(self._chosen_directory, f"{self._path} {group}")
-            try:
-                return self.directory.listen(self.tag)
-            except FileNotFoundError:
-                continue  # the last of those before us has just taken it away
-            except FileExistsError:
-                raise Unusable(f"{self.directory.socket(self.tag)} is taken") from None
-            except OSError as error:
-                raise Unusable(f"{self.directory.path}: {error.strerror or error}") from None
-
     def _begin(self, listener: _socket.socket, dialled: Iterable[tuple[str, Any]]) -> None:
-        self._listener = plain_socket(listener)
-        self._watch = self.loop.watch(self._listener, self._accept, lambda: None)
+        self.door.open(listener)
         self.loop.on_tick(self._tick)
         for tag, sock in dialled:
             self._link(tag, sock)
@@ -198,29 +170,17 @@ class Mesh:
             return
         self._is_on = False
         self.directory.remove(self.tag)
-        self._stop_listening()
-        for arrival in list(self.arrivals):
-            arrival.end()
+        self.door.close()
         for peer in list(self.peers.values()):
             self._end(peer)
 
-    def _stop_listening(self) -> None:
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
-        if self._listener is not None:
-            self.loop.discard(self._listener)
-            self._listener = None
-
     def forget(self) -> None:
         """In a forked child: close the copies, and remove nothing that is the parent's."""
-        for arrival in self.arrivals:
-            arrival.sock.close()
         for peer in self.peers.values():
             for link in peer.links:
                 link.stream.close_in_child()
-        if self._listener is not None:
-            self._listener.close()
+        self.door.forget()
+        self._place.forget()
         self.tag = ""
         self._lock = threading.Lock()
         self._reset()
@@ -272,34 +232,6 @@ class Mesh:
                 sock = self._dial(tag)
                 if sock is not None:
                     self._link(tag, sock)
-
-    def _accept(self) -> None:
-        for _ in range(_ACCEPTS):
-            if self._listener is None:
-                return
-            try:
-                # Not accept(): in a patched process that makes a gevent socket.
-                number, _address = self._listener._accept()  # type: ignore[attr-defined]
-            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-                return
-            except OSError:  # no descriptor left: it stays readable, so look away for a while
-                self._pause()
-                return
-            sock = plain_socket(_socket.socket(fileno=number))
-            if directory.is_peer_ours(sock):
-                self.arrivals.add(Arrival(self, sock))
-            else:
-                sock.close()
-
-    def _pause(self) -> None:
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
-            self.loop.call_at(self.loop.now() + RETRY_S, self._resume)
-
-    def _resume(self) -> None:
-        if self._listener is not None and self._watch is None:
-            self._watch = self.loop.watch(self._listener, self._accept, lambda: None)
 
     def welcome(self, arrival: Arrival, received: list[Frame], decoder: Decoder) -> None:
         """Make a link of a connection whose first frames have come.
@@ -362,10 +294,7 @@ class Mesh:
         return None if peer is None else RemoteSession(self, peer, request)
 
     def _catch_up(self, tag: str) -> Peer | None:
-        if self._watch is not None:
-            self._accept()
-        for arrival in list(self.arrivals):
-            arrival.read()
+        self.door.catch_up()
         return self.peers.get(tag)
 
     def act(self, peer: Peer, frame: Frame) -> None:
@@ -426,15 +355,32 @@ class Mesh:
         return list(self.peers)
 
     def publish(self, payload: bytes) -> None:
-        """Send something to every peer, in the order of the calls. Any thread; never blocks."""
-        self.loop.run(self._publish, payload)
+        """Send something to every peer, in the order of the calls. Any thread; never blocks.
 
-    def _publish(self, payload: bytes) -> None:
+        Raises:
+            ValueError: it is too big for one frame.
+        """
+        self._check(payload)
+        self.loop.run(self._publish, frames.encode(frames.BROADCAST, 0, payload))
+
+    def _publish(self, frame: bytes) -> None:
         for peer in list(self.peers.values()):
-            peer.send(frames.BROADCAST, 0, payload)
+            peer.send_frame(frame)
+
+    def _check(self, payload: bytes) -> None:
+        if len(payload) > self.max_payload:
+            raise ValueError(
+                f"{len(payload)} bytes in one message to other workers: at most "
+                f"{self.max_payload} are sent; send it in parts, or let clients fetch it"
+            )
 
     def send(self, tag: str, payload: bytes) -> None:
-        """Send something to one peer; nothing happens if it has gone. Any thread."""
+        """Send something to one peer; nothing happens if it has gone. Any thread.
+
+        Raises:
+            ValueError: it is too big for one frame.
+        """
+        self._check(payload)
         self.loop.run(self._send, tag, payload)
 
     def _send(self, tag: str, payload: bytes) -> None:
@@ -451,8 +397,19 @@ class Mesh:
             self._release()
         if self._is_on and now >= self._tell_at:
             self._tell_at = now + STATE_S
+            self._mend()
             if self._told != len(self.engine.connections):
                 self._tell()
+
+    def _mend(self) -> None:
+        """Listen again where somebody has removed our name, as cleaners of directories do."""
+        if not os.path.lexists(self.directory.socket(self.tag)):
+            try:
+                self.directory, listener = self._place.listen(self.tag)
+            except Unusable:
+                return  # as long as it lasts: those that are linked stay linked
+            self.door.open(listener)
+            self._look()
 
     def _tell(self) -> None:
         self._told = len(self.engine.connections)

@@ -82,7 +82,7 @@ class Arrival:
         """Stop reading, and return the connection to go on with."""
         self._watch.stop()
         self._timer.cancel()
-        self._mesh.arrivals.discard(self)
+        self._mesh.door.arrivals.discard(self)
         return self.sock
 
     def end(self) -> None:

@@ -6,6 +6,7 @@ import array
 import json
 import logging
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def test_who_does_not_say_hello_is_no_peer(home: Live, kind: int, payload: bytes
         stranger.send(kind, 0, payload)
         assert stranger.is_closed()
     assert home.server.mesh.tags == []
-    assert home.server.mesh.arrivals == set()
+    assert home.server.mesh.door.arrivals == set()
 
 
 def test_its_own_tag_is_no_peer(home: Live) -> None:
@@ -155,7 +156,7 @@ def test_a_worker_that_starts_finds_who_is_there(runtime: Runtime, folder: Path)
 def test_a_link_that_waits_to_be_accepted_is_found_by_a_request(home: Live) -> None:
     """An id whose worker has dialled but not been let in yet is not unknown."""
     mesh, loop = home.server.mesh, home.server.engine.loop
-    loop.call(mesh._watch.stop)  # as if the loop had not come to it
+    loop.call(mesh.door._watch.stop)  # as if the loop had not come to it
     with closing(Stranger(home)) as stranger:
         stranger.send(HELLO, 0, b'{"proto":1,"tag":"hand_1","pid":7,"draining":false}')
         asked = threading.Thread(
@@ -299,7 +300,7 @@ def test_one_worker_alone_opens_nothing(runtime: Runtime, folder: Path) -> None:
     server = Server(mesh_dir=str(folder))
     with plain(runtime, server) as live:
         assert http(live, "GET", f"{ENDPOINT}polling")[0] == 200
-        assert server.mesh._listener is None
+        assert server.mesh.door.listener is None
     assert os.listdir(folder) == []
 
 
@@ -334,3 +335,28 @@ def test_a_worker_that_ends_leaves_nothing(runtime: Runtime, folder: Path) -> No
         http(live, "GET", f"{ENDPOINT}none")
         assert server.mesh.directory.tags() == [ids.worker_prefix()]
     assert os.listdir(folder) == []
+
+
+def test_a_removed_directory_is_made_again(runtime: Runtime, folder: Path) -> None:
+    """Who comes after a cleaner of directories still finds those that were there before."""
+    with linked(runtime, folder) as pair:
+        mesh = pair.home.server.mesh
+        shutil.rmtree(mesh.directory.path)
+        for live in (pair.home, pair.entry):
+            live.server.engine.loop.call(live.server.mesh._mend)
+        assert sorted(mesh.directory.tags()) == sorted([mesh.tag, ENTRY_TAG])
+        third = worker(folder)
+        third.mesh.tag = "third_"
+        with plain(runtime, third) as live:
+            http(live, "GET", f"{ENDPOINT}none")
+            assert sorted(third.mesh.tags) == sorted([mesh.tag, ENTRY_TAG])
+
+
+def test_a_message_too_big_is_its_senders_fault(pair: Pair) -> None:
+    """The link is not harmed; who sends it learns what it may be."""
+    mesh = pair.home.server.mesh
+    with pytest.raises(ValueError, match="at most 16777216 are sent"):
+        mesh.publish(bytes(16_777_217))
+    with pytest.raises(ValueError, match="at most 16777216 are sent"):
+        mesh.send(ENTRY_TAG, bytes(16_777_217))
+    assert mesh.tags == [ENTRY_TAG]

@@ -299,6 +299,7 @@ def test_where_both_end_the_owner_closes_what_waits(pair: Pair) -> None:
     assert reader.response()[::2] == (200, b"6")
     assert held.state == "closed"
     reader.close()
+    assert http(pair.entry, "GET", visitor.path)[0] == 400
 
 
 def test_sessions_of_a_draining_owner_stay_reachable(pair: Pair) -> None:
