@@ -30,7 +30,7 @@ from flask_sio.protocol import eio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.protocol.ws_deflate import Deflater
 from flask_sio.runtime import worker
-from flask_sio.runtime.loop import Loop, PoolOptions, Tasks, choose, is_patched, tasks
+from flask_sio.runtime.loop import Loop, PoolOptions, Tasks, choose, is_patched, may_choose, tasks
 from flask_sio.runtime.stream import AnyStream
 
 logger = logging.getLogger("flask_sio.engine")
@@ -166,6 +166,11 @@ class Engine:
         """Note what the server about to be started runs on, where nothing says otherwise."""
         if self._expected is None:
             self._expected = name
+
+    @property
+    def may_choose_loop(self) -> bool:
+        """Whether the calling thread may have the loop chosen before any request has."""
+        return self.running is not None or may_choose(self._expected)
 
     def tasks(self) -> Tasks:
         """Return what starts background tasks, without choosing the loop yet."""

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import gevent
 from gevent.event import Event
+from gevent.hub import MAIN_THREAD_IDENT  # type: ignore[attr-defined] # its own name for it
 
 from flask_sio.protocol.timers import Timer, Wheel
 from flask_sio.runtime.greenlet_pool import GreenletPool
@@ -38,6 +39,11 @@ Job = Callable[[], object]
 
 
 _READ, _WRITE = 1, 2  # libev's EV_READ and EV_WRITE, the same under libuv
+
+
+def is_main_thread() -> bool:
+    """Whether the caller is a greenlet of the main thread, which `threading` does not tell."""
+    return bool(original("_thread", "get_ident")() == MAIN_THREAD_IDENT)
 
 
 class _LockWaiter:

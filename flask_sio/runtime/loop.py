@@ -34,6 +34,7 @@ __all__ = [
     "choose",
     "is_patched",
     "log_error",
+    "may_choose",
     "original",
     "tasks",
 ]
@@ -228,6 +229,18 @@ def is_patched() -> bool:
     """Whether gevent has replaced this process's sockets."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("socket"))
+
+
+def may_choose(async_mode: Literal["gevent", "threading"] | None) -> bool:
+    """Whether a loop that this thread chooses without a socket is the one of the process.
+
+    One of gevent's belongs to the thread that makes it: that must be the main one.
+    """
+    if not (async_mode == "gevent" if async_mode else is_patched()):
+        return True
+    from flask_sio.runtime.gevent import is_main_thread
+
+    return is_main_thread()
 
 
 def tasks(on_gevent: bool) -> Tasks:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
@@ -128,7 +127,7 @@ class Server(Registering, Emitting):
 
     def _look_for_others(self) -> None:
         """Find the other workers before this one's first request: it has something to tell."""
-        if threading.current_thread() is threading.main_thread():
+        if self.engine.may_choose_loop:
             self.engine.make_ready(None)
         else:  # the loop would be this thread's own
             logger.warning(

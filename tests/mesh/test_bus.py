@@ -87,8 +87,8 @@ def test_an_emit_finds_the_workers_by_itself(runtime: Runtime, pair: Pair, folde
 def test_a_thread_before_the_first_request_reaches_nobody(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It says so: a loop made there would be that thread's."""
-    server = Server(mesh=True, mesh_dir=str(folder))
+    """It says so where the loop would be gevent's, and so that thread's."""
+    server = Server(mesh=True, mesh_dir=str(folder), async_mode="gevent")
     thread = threading.Thread(target=server.emit, args=("news",))
     thread.start()
     thread.join(WAIT_S)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from tests.servers.launch import Running, free_port, gunicorn, launched, started
 from tests.servers.matrix import FLASK, PLAIN
 from tests.servers.node import need_node, run_node
-from tests.servers.raw import http
+from tests.servers.raw import Reader, http, send_request
+from tests.servers.raw import WebSocketClient as Socket
 
 CLUSTER = "tests.servers.apps.cluster:app"
 WORKERS = {"gevent": 4, "gthread": 2}
@@ -151,3 +153,19 @@ def test_clients_reach_each_other_across_workers(worker: str, tmp_path: Path) ->
         "user_kicked": "io server disconnect",
         "still_here": everybody - 2,
     }
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_a_view_reaches_clients_from_a_worker_that_has_none(worker: str, tmp_path: Path) -> None:
+    """A worker that has served pages only finds the others when it has something to tell."""
+    with several(tmp_path, worker, app=CLUSTER) as server, closing(Socket(server)) as client:
+        asked: list[int] = []
+        while len(set(asked)) < 2 and len(asked) < 200:
+            with closing(Reader(server.connect())) as page:
+                send_request(page.sock, "GET", "/worker")
+                asked.append(json.loads(page.response()[2])["pid"])
+                send_request(page.sock, "GET", f"/emit?event=told&n={len(asked)}")
+                assert page.response()[2] == b"ok"
+        assert len(set(asked)) == 2, "one worker took every connection"
+        told = sorted(client.text() for _ in asked)
+        assert told == sorted(f'42["told",{n + 1}]' for n in range(len(asked)))
