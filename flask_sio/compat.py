@@ -150,7 +150,8 @@ class EngineView:
 
     def generate_id(self) -> str:
         """Return a new id, as connections get."""
-        return ids.new_id(self._server.options.generate_id)
+        options = self._server.options
+        return ids.new_id(options.generate_id, options.host_tag)
 
     # -- names of connections ----------------------------------------------------------
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from flask_sio import ids
 from flask_sio.adapters.queue import MessageQueue
 from flask_sio.engine.cookie import EngineCookie
 from flask_sio.engine.cors import CorsPolicy
@@ -129,6 +130,8 @@ class ServerOptions:
     """Asked with the environ of each handshake whether the client may come."""
     generate_id: Callable[..., str] | None = None
     """Gives the random part of new ids."""
+    host_tag: str | None = None
+    """The 2 characters that ids of this host begin with; a load balancer may route by them."""
     client_manager: MessageQueue | None = None
     """The message queue that joins this server with others."""
     mesh: bool | None = None
@@ -447,6 +450,11 @@ def _logger(value: Any) -> Any:
     return value
 
 
+def _host_tag(value: Any) -> str:
+    _need(isinstance(value, str) and ids.HOST_TAG.fullmatch(value) is not None)
+    return str(value)
+
+
 def _queue(value: Any) -> Any:
     _need(value is None or isinstance(value, MessageQueue))
     return value
@@ -522,6 +530,7 @@ CHECKS: dict[str, Check] = {
     "client_dir": Check("None or a directory's path", _or_none(_directory)),
     "allow_request": Check("None or a function", _or_none(_function)),
     "generate_id": Check("None or a function", _or_none(_function)),
+    "host_tag": Check("None or 2 characters of [A-Za-z0-9_-]", _or_none(_host_tag)),
     "client_manager": Check("None or a flask_sio.MessageQueue", _queue),
     "mesh": Check("None, True or False", _or_none(_bool)),
     "mesh_dir": Check("None or a directory's path", _or_none(_directory)),

@@ -266,7 +266,7 @@ class Engine:
         """Return a fresh sid; None where ``generate_id`` failed. Not in a turn: it is user code."""
         try:
             for _ in range(8):
-                sid = ids.new_id(self.options.generate_id)
+                sid = ids.new_id(self.options.generate_id, self.options.host_tag)
                 if sid not in self.connections:
                     return sid
             logger.error("generate_id keeps returning ids that are in use")

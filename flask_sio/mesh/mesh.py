@@ -124,7 +124,7 @@ class Mesh:
                 what = f"gunicorn runs {workers} workers, which mesh=False keeps apart"
                 self.engine.warn_once(_APART, what, "Leave mesh out")
             return False
-        self.tag = self.tag or ids.worker_prefix()
+        self.tag = self.tag or ids.worker_prefix(self.engine.options.host_tag)
         try:
             self.directory, listener = self._place.listen(self.tag)
         except Unusable as error:

@@ -229,7 +229,7 @@ class Client:
             return
         if self._left is not None:
             self._left.pop(namespace, None)
-        socket = Socket(self, space, ids.new_id(), packet.data)
+        socket = Socket(self, space, ids.new_id(host_tag=self.server.options.host_tag), packet.data)
         self.sockets[namespace] = socket
         space.rooms.add(socket)
         if space.parent is not None and space.parent.asks:
