@@ -24,7 +24,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask_sio import ids
-from flask_sio.options import CHECKS, ServerOptions
+from flask_sio.option_checks import CHECKS
+from flask_sio.options import ServerOptions
 from flask_sio.server.client import Client
 from flask_sio.server.socket import Socket
 

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from flask_sio import SocketIOTestClient, TimeoutError
-from flask_sio.options import CHECKS, COMPAT, ServerOptions
+from flask_sio.option_checks import CHECKS, COMPAT
+from flask_sio.options import ServerOptions
 from flask_sio.testing import TestClient
 
 ROOT = Path(__file__).parent.parent

@@ -19,6 +19,7 @@ RANKS = {
     "protocol": 1,
     "runtime": 2,
     "client_files": 2,
+    "option_checks": 3,
     "options": 3,  # reads the engine's policies of cookie and CORS, which read nothing back
     "engine": 3,
     "adapters": 3,

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from flask_sio.adapters.queue import MessageQueue
 from flask_sio.errors import ConfigError
-from flask_sio.options import CHECKS, COMPAT, ServerOptions
+from flask_sio.option_checks import CHECKS, COMPAT
+from flask_sio.options import ServerOptions
 from flask_sio.protocol.ws_deflate import DeflateOptions
 
 DEFAULTS = {
