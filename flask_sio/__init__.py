@@ -27,6 +27,7 @@ from flask_sio.errors import (
 from flask_sio.mounts.wsgi import WSGIApp
 from flask_sio.server.around import EventRun
 from flask_sio.server.class_namespace import Namespace
+from flask_sio.server.late import Ack
 from flask_sio.server.operators import BroadcastOperator, RemoteSocket, ServerNamespace
 from flask_sio.server.server import Server
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from flask_sio.testing import SocketIOTestClient
 
 __all__ = [
+    "Ack",
     "BadNamespaceError",
     "BroadcastOperator",
     "ConfigError",

@@ -192,7 +192,8 @@ class TestClient:
         """Send an event and wait for its handler, and for what that sets in motion.
 
         ``namespace``; ``callback=True`` to ask for an acknowledgement: returns its value,
-        a list of several or none, or None if there was no answer. Other options are ignored.
+        a list of several or none, or None if there was no answer; with ``wait=True`` it is
+        waited for, as a `flask_sio.Ack` may come later. Other options are ignored.
 
         Raises:
             RuntimeError: not connected.
@@ -209,7 +210,7 @@ class TestClient:
         self._act(partial(far.transmit, packet), f"emit({event!r})")
         if ack_id is None:
             return None
-        if far.is_answering:
+        if far.is_answering or options.get("wait"):
             far.until(lambda: far.acks.get(ack_id, None if far.is_open else []), self.timeout)
         answer = far.acks.pop(ack_id, None)
         return answer[0] if answer is not None and len(answer) == 1 else answer

@@ -239,6 +239,22 @@ def test_calls(load: Load) -> None:
         assert program.app.test_client().get(f"/battery/{one.sid()}").json == {"percent": 55}
 
 
+def test_later(load: Load) -> None:
+    """later.py acknowledges from a task, and tells who answers and who has left."""
+    program = load("later")
+    with client_of(program) as asking, client_of(program) as quick:
+        leaving = client_of(program)
+        left = leaving.sid()
+        quick.on("ready?", lambda: "yes")
+        leaving.on("ready?", lambda: leaving.disconnect())
+        assert asking.emit("render", "p1", callback=True, wait=True) == ["rendered", "p1"]
+        asking.emit("ready?")
+        assert dict(asking.wait_for("ready")["args"] for _ in range(2)) == {
+            quick.sid(): "yes",
+            left: "the client left before it answered 'ready?'",
+        }
+
+
 def test_broadcasting(load: Load) -> None:
     """broadcasting.py moves, votes and empties a room."""
     module = load("broadcasting")

@@ -5,13 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from flask_sio.errors import DisconnectedError, TimeoutError
 from flask_sio.runtime.loop import Loop, Waiter
 
-__all__ = ["Asker", "Callback", "Found", "Gathering", "OwedAnswer"]
+__all__ = ["Asker", "Callback", "CallbackWithin", "Found", "Gathering", "OwedAnswer"]
 
 Callback = Callable[..., object]
 
 T = TypeVar("T")
+
+
+class CallbackWithin:
+    """A callback that waits for each client so long, and is told who does not answer.
+
+    It is called once for each client that was asked: with the answer, or with an exception
+    as its only argument.
+    """
+
+    __slots__ = ("event", "fn", "heard", "seconds")
+
+    def __init__(self, fn: Callback, seconds: float, event: str | int) -> None:
+        """Raises ValueError where ``seconds`` are no time that can pass."""
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"timeout={seconds!r}: accepted is a number of seconds from 0")
+        self.fn = fn
+        self.seconds = seconds
+        self.event = event
+        self.heard: set[str] = set()
+        """Clients of other servers whose turn it was, by id."""
+
+    def __call__(self, *args: Any) -> object:
+        return self.fn(*args)
+
+    def late(self) -> TimeoutError:
+        """Return what it is called with when there is no answer in time."""
+        return TimeoutError(f"no answer to {self.event!r} within {self.seconds} s")
+
+    def left(self) -> DisconnectedError:
+        """Return what it is called with when the client has left."""
+        return DisconnectedError(f"the client left before it answered {self.event!r}")
 
 
 class OwedAnswer:
@@ -89,6 +121,10 @@ class Gathering:
         """The ids of those who have been asked and have neither answered nor left."""
         return tuple(self._owed)
 
+    def owed_by(self, server: str) -> list[str]:
+        """Return the ids of those clients of a server who owe an answer."""
+        return [own_id for own_id, owner in self._owed.items() if owner == server]
+
     @property
     def silent(self) -> tuple[str, ...]:
         """The servers that were lost, and those that have said nothing yet."""
@@ -120,7 +156,7 @@ class Gathering:
 
     def lost(self, server: str) -> None:
         """Learn that a server will say nothing more, and its clients neither."""
-        theirs = [own_id for own_id, owner in self._owed.items() if owner == server]
+        theirs = self.owed_by(server)
         if self._is_over or (server not in self._servers and not theirs):
             return
         self._servers.discard(server)

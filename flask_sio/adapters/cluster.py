@@ -23,11 +23,12 @@ from flask_sio.adapters.adapter import (
     Home,
     SocketRecord,
 )
-from flask_sio.adapters.answers import Callback, Found, Gathering
+from flask_sio.adapters.answers import Callback, CallbackWithin, Found, Gathering
 from flask_sio.adapters.bus import Bus, Message, Reply
 from flask_sio.adapters.memory import OWN, Inquiry, MemoryAdapter
 from flask_sio.adapters.rooms import Room
 from flask_sio.protocol.sio import Body
+from flask_sio.runtime.loop import Loop
 
 __all__ = ["BusSource", "ClusterAdapter"]
 
@@ -173,6 +174,8 @@ class ClusterAdapter(MemoryAdapter):
         self._gatherings[number] = gathering
         gathering.when_over(lambda: self._over(number, gathering, message.namespace))
         gathering.when_over(lambda: self._home.give_back(borrower))
+        if isinstance(callback, CallbackWithin):
+            loop.run(self._limit, loop, number, gathering, callback, message.namespace)
         heard = self._publish(replace(message, request=number))
         loop.run(self._published, gathering, set(others).difference(heard))
         return gathering, heard
@@ -182,6 +185,27 @@ class ClusterAdapter(MemoryAdapter):
         if gathering.owed:  # its time is over: nobody need remember it
             message = Message("give_up", namespace, sender=self.id, request=number)
             self._source.open().publish(message)
+
+    def _limit(
+        self,
+        loop: Loop,
+        number: int,
+        gathering: Gathering,
+        callback: CallbackWithin,
+        namespace: str,
+    ) -> None:
+        """Let a callback wait for other servers' clients no longer than it is to."""
+
+        def too_late() -> None:
+            if gathering.owed:
+                message = Message("give_up", namespace, sender=self.id, request=number)
+                self._source.open().publish(message)
+            for own_id in gathering.owed:
+                self._hear(gathering, own_id, [callback.late()])
+            for server in gathering.silent:
+                gathering.lost(server)
+
+        gathering.when_over(loop.call_at(loop.now() + callback.seconds, too_late).cancel)
 
     @staticmethod
     def _published(gathering: Gathering, left_out: Iterable[str]) -> None:
@@ -219,19 +243,32 @@ class ClusterAdapter(MemoryAdapter):
         elif reply.kind == "result":
             gathering.said(reply.sender, reply.value)
         elif reply.value is not None and gathering.callback is not None:
-            call = partial(self._call_back, gathering, gathering.callback, reply)
-            self._defer(call)
+            self._hear(gathering, reply.ids[0], reply.value)
+        elif isinstance(gathering.callback, CallbackWithin):
+            self._hear(gathering, reply.ids[0], [gathering.callback.left()])
         else:
             gathering.answered(reply.ids[0], reply.value)
 
-    def _call_back(self, gathering: Gathering, callback: Callback, reply: Reply) -> None:
+    def _hear(self, gathering: Gathering, own_id: str, answer: list[Any]) -> None:
+        """Hand a callback what a client has answered, or why it has not; the first counts."""
+        callback = gathering.callback
+        if isinstance(callback, CallbackWithin):
+            if own_id in callback.heard:
+                return
+            callback.heard.add(own_id)
+        if callback is not None:
+            self._defer(partial(self._call_back, gathering, callback, own_id, answer))
+
+    def _call_back(
+        self, gathering: Gathering, callback: Callback, own_id: str, answer: list[Any]
+    ) -> None:
         """Run a callback in a context of its own. On a worker."""
         try:
-            Context().run(callback, *reply.value)
+            Context().run(callback, *answer)
         except Exception:
             logger.exception("the callback of an emit failed")
         finally:
-            self._run(gathering.answered, reply.ids[0], None)
+            self._run(gathering.answered, own_id, None)
 
     def lost(self, server: str) -> None:
         """Learn that another server has gone. Any thread; never blocks."""
@@ -240,6 +277,9 @@ class ClusterAdapter(MemoryAdapter):
 
     def _lost(self, server: str) -> None:
         for gathering in list(self._gatherings.values()):
+            if isinstance(gathering.callback, CallbackWithin):
+                for own_id in gathering.owed_by(server):
+                    self._hear(gathering, own_id, [gathering.callback.left()])
             gathering.lost(server)
         for asked_by in list(self._inquiries):
             if asked_by[0] == server:

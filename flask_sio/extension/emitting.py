@@ -41,13 +41,15 @@ class Emitter(Mounted):
         user: Any = None,
         except_rooms: Any = None,
         volatile: bool = False,
+        timeout: float | None = None,
     ) -> EmitResult:
         """Send an event to everybody in the namespace, ``"/"`` by default, or to ``to``.
 
         Needs no context. ``to`` (or ``room``): an id, a room, or a list, tuple or set of
         them. ``user``: a user's id, also several, for all clients of that user, beside those
         of ``to``. ``skip_sid`` and ``except_rooms`` leave clients out. One tuple as data is
-        several arguments, as are several values. ``volatile``: who cannot take it at once gets
+        several arguments, as are several values. ``callback`` and ``timeout`` are as in
+        `Server.emit`. ``volatile``: who cannot take it at once gets
         nothing. Returns what became of it. Any thread.
 
         Raises:
@@ -69,7 +71,8 @@ class Emitter(Mounted):
             ignore_queue,
             volatile,
         )
-        return self._require().emit_args(event, event_args(args), namespace, options, callback)
+        server, data = self._require(), event_args(args)
+        return server.emit_args(event, data, namespace, options, callback, timeout)
 
     def send(
         self,

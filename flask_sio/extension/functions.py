@@ -49,6 +49,7 @@ def emit(
     user: Any = None,
     except_rooms: Any = None,
     volatile: bool = False,
+    timeout: float | None = None,
 ) -> EmitResult:
     """Send an event to the client whose event is being handled.
 
@@ -57,7 +58,8 @@ def emit(
     ``broadcast=True``: everybody in the namespace, where none is given. Without them, a
     foreign ``namespace`` means the same client's socket there. One tuple as data is several
     arguments, as are several values. ``skip_sid`` and ``except_rooms`` leave clients out.
-    ``callback`` runs in this client's context with what the receiver answers. ``volatile``:
+    ``callback`` runs in this client's context with what the receiver answers; with ``timeout``,
+    in seconds, also when it does not, as `Server.emit` says. ``volatile``:
     who cannot take it at once gets nothing. Returns what became of it. Any thread.
 
     Raises:
@@ -94,7 +96,7 @@ def emit(
         ignore_queue,
         volatile,
     )
-    return server.emit_args(event, event_args(args), namespace, options, callback)
+    return server.emit_args(event, event_args(args), namespace, options, callback, timeout)
 
 
 def send(

@@ -105,6 +105,7 @@ class Namespace:
         *,
         except_rooms: Any = None,
         volatile: bool = False,
+        timeout: float | None = None,
     ) -> EmitResult:
         """Send an event to this namespace; see `Server.emit`.
 
@@ -113,6 +114,7 @@ class Namespace:
         """
         where = self._where(namespace)
         more = {"except_rooms": except_rooms, "user": user, "volatile": volatile}
+        more["timeout"] = timeout
         if self.socketio is not None:
             more["include_self"] = include_self
             rest: dict[str, Any] = {"callback": callback, "ignore_queue": ignore_queue, **more}

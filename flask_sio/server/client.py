@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask_sio import ids
-from flask_sio.adapters.answers import OwedAnswer
+from flask_sio.adapters.answers import Callback, OwedAnswer
 from flask_sio.errors import PacketError, PayloadError
 from flask_sio.protocol import sio
 from flask_sio.server.handlers import ANY, NOBODY, NOTHING, Handler
@@ -39,6 +39,7 @@ from flask_sio.server.jobs import (
     WatchedJob,
     ack_packet,
 )
+from flask_sio.server.late import TimedCallback
 from flask_sio.server.mailbox import Job, Mailbox
 from flask_sio.server.overflow import mailbox_is_full, too_fast
 from flask_sio.server.patterns import UNDECIDED, Parent
@@ -205,6 +206,8 @@ class Client:
         if socket is None or packet.id is None:
             return
         whom = socket.take_ack(packet.id)
+        if isinstance(whom, TimedCallback):
+            whom = whom.stop()
         if isinstance(whom, OwedAnswer):
             whom.resolve(packet.data)
         elif whom is not None:
@@ -273,6 +276,10 @@ class Client:
         told = {"event": event, "errors": error.errors}
         packet = sio.Packet(sio.EVENT, socket.namespace, [INVALID_PAYLOAD, told])
         self.server.engine.loop.run(socket.deliver, self.server.codec.encode(packet))
+
+    def call_back(self, socket: Socket, callback: Callback, error: Exception) -> None:
+        """Let a callback know that there will be no answer."""
+        self._mailbox.put(AckJob(socket, callback, (error,), 0))
 
     def watch(
         self, on_error: Callable[[BaseException], object], on_idle: Callable[[], object]
@@ -397,8 +404,8 @@ class Client:
         may_wait = not self._mailbox.is_idle or len(self.sockets) > 1
         for socket in list(self.sockets.values()):
             self._start_leaving(socket, public_reason(reason, description))
-        if may_wait:
-            self._watch_hanging()
+        if may_wait or self._mailbox.waiting > (self._mailbox.running is None):
+            self._watch_hanging()  # a callback is told, and comes before the disconnect handler
 
     def _watch_hanging(self) -> None:
         """Overtake each handler that runs for ``disconnect_wait`` while others wait for it."""

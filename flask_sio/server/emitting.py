@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from flask_sio.adapters.adapter import EVERYBODY, BroadcastOptions, EmitResult
-from flask_sio.adapters.answers import Callback
+from flask_sio.adapters.answers import Callback, CallbackWithin
 from flask_sio.errors import DisconnectedError, NotConnectedError, TimeoutError
 from flask_sio.protocol import sio
 from flask_sio.server.clients import Clients, Room
@@ -40,6 +40,7 @@ class Emitting(Clients):
         except_rooms: Rooms = None,
         user: Any = None,
         volatile: bool = False,
+        timeout: float | None = None,
     ) -> EmitResult:
         """Send an event to a room, a client, or everybody in the namespace.
 
@@ -47,12 +48,14 @@ class Emitting(Clients):
         ``to`` (or ``room``): a room, a socket's id, or several; each client gets one copy.
         ``user``: a user's id, or several, for all clients of that user, beside those of
         ``to``. ``skip_sid`` and ``except_rooms`` leave clients out. ``callback`` is called
-        with each client's answer. ``ignore_queue``: clients of other servers get nothing.
-        ``volatile``: nor do clients that cannot take it at once. Returns what became of it.
-        Any thread; never blocks.
+        with each client's answer; with ``timeout``, in seconds, it is called once for each
+        client that was asked: without an answer with a `TimeoutError`, or the
+        `DisconnectedError` of one who left, as its only argument. ``ignore_queue``: clients of
+        other servers get nothing. ``volatile``: nor do clients that cannot take it at once.
+        Returns what became of it. Any thread; never blocks.
 
         Raises:
-            TypeError: data that is no JSON.
+            TypeError: data that is no JSON; or a ``timeout`` and no ``callback``.
             ValueError: a reserved event name, or a user without an id.
             ConfigError: a message queue that this release cannot reach.
         """
@@ -65,7 +68,8 @@ class Emitting(Clients):
             ignore_queue,
             volatile,
         )
-        return self.emit_args(event, event_args(data), namespace or "/", options, callback)
+        args = event_args(data)
+        return self.emit_args(event, args, namespace or "/", options, callback, timeout)
 
     def send(
         self,
@@ -87,13 +91,18 @@ class Emitting(Clients):
         namespace: str = "/",
         options: BroadcastOptions = EVERYBODY,
         callback: Callback | None = None,
+        timeout: float | None = None,
     ) -> EmitResult:
         """Send an event with these arguments to whom ``options`` name. Any thread."""
         body = self.codec.render(sio.Packet(sio.EVENT, namespace, [event, *args]))
         if callback is None:
+            if timeout is not None:
+                raise TypeError("timeout= is for the answers that callback= gets: give it one")
             result = self.adapter.emit(namespace, body, options)
         else:
             callback = self.convention.callback(callback)
+            if timeout is not None:
+                callback = CallbackWithin(callback, timeout, event)
             result = self.adapter.emit_asking(namespace, body, options, callback)
         self.convention.emitted(event, args, namespace, options)
         return result

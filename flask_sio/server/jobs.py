@@ -19,6 +19,7 @@ from flask_sio.protocol.encoded import Encoded
 from flask_sio.runtime import watchdog
 from flask_sio.server.beside import beside
 from flask_sio.server.handlers import ANY, INTERNAL_ERROR, NOBODY, Handler
+from flask_sio.server.late import Ack
 
 if TYPE_CHECKING:
     from flask_sio.server.middleware import Called, Watchers
@@ -119,7 +120,9 @@ class EventJob(_Job):
             result = {"error": INVALID, "errors": error.errors}
         except EventRefusedError as error:
             result = error.payload
-        if self.ack_id is not None:
+        if result.__class__ is Ack:
+            result.bind(socket, self.ack_id)
+        elif self.ack_id is not None:
             socket.client.acknowledge(socket, self.ack_id, result)
 
     def _failed(self, error: Exception) -> None:

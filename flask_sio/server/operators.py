@@ -32,6 +32,9 @@ ACK_S = 5.0
 """Seconds that `BroadcastOperator.call` waits without a `BroadcastOperator.timeout`."""
 
 
+_NOT_SAID: Any = object()
+
+
 class BroadcastOperator:
     """Some clients of a namespace, and how what is sent to them is sent."""
 
@@ -42,12 +45,12 @@ class BroadcastOperator:
         server: Server,
         namespace: str,
         options: BroadcastOptions = EVERYBODY,
-        timeout: float | None = ACK_S,
+        timeout: Any = _NOT_SAID,
     ) -> None:
         self._server = server
         self._namespace = namespace
         self._options = options
-        self._timeout = timeout
+        self._timeout: Any = timeout
 
     def _with(self, **changes: Any) -> BroadcastOperator:
         options = self._options._replace(**changes)
@@ -118,8 +121,15 @@ class BroadcastOperator:
         return self._with(compress=compress)
 
     def timeout(self, seconds: float | None) -> BroadcastOperator:
-        """Wait so long for answers; None for ever. Without it `call` waits 5 seconds."""
+        """Wait so long for answers; None for ever.
+
+        Without it `call` waits 5 seconds, and the callback of `emit` is never told that there
+        is no answer; see `Server.emit`.
+        """
         return BroadcastOperator(self._server, self._namespace, self._options, seconds)
+
+    def _time(self, otherwise: float | None) -> float | None:
+        return otherwise if self._timeout is _NOT_SAID else self._timeout
 
     # -- what --------------------------------------------------------------------------
 
@@ -132,7 +142,9 @@ class BroadcastOperator:
             TypeError: data that is no JSON.
             ValueError: a reserved event name.
         """
-        return self._server.emit_args(event, args, self._namespace, self._options, callback)
+        timeout = self._time(None) if callback is not None else None
+        server, options = self._server, self._options
+        return server.emit_args(event, args, self._namespace, options, callback, timeout)
 
     def send(self, *args: Any) -> EmitResult:
         """Send a ``message`` event."""
@@ -151,12 +163,13 @@ class BroadcastOperator:
         server, namespace = self._server, self._namespace
         body = server.codec.render(sio.Packet(sio.EVENT, namespace, [event, *args]))
         gathering = server.adapter.ask(namespace, body, self._options)
-        in_time = gathering.wait(self._timeout)
+        timeout = self._time(ACK_S)
+        in_time = gathering.wait(timeout)
         answers = {own_id: answer_value(each) for own_id, each in gathering.answers.items()}
         if not in_time or gathering.missing:
             raise TimeoutError(
                 f"{len(gathering.owed)} of {len(answers) + len(gathering.owed)} clients have not "
-                f"answered {event!r} within {self._timeout} s",
+                f"answered {event!r} within {timeout} s",
                 answers=answers,
                 owed=gathering.owed,
                 missing=tuple(gathering.silent),
@@ -249,7 +262,8 @@ class ServerNamespace(HandlersOf, BroadcastOperator):
         names servers that did not answer.
         """
         body = self._render(event, args)
-        waits = ACK_S if self._timeout is None else self._timeout
+        waits = self._time(ACK_S)
+        waits = ACK_S if waits is None else waits
         answers, missing = self._server.adapter.server_event(self._namespace, body, waits)
         found = Found(answers)
         found.missing = tuple(missing)

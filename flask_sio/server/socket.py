@@ -8,10 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from flask_sio.adapters.adapter import BroadcastOptions, EmitResult, SocketRecord
+from flask_sio.adapters.answers import CallbackWithin
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.server import handshake, operators
 from flask_sio.server.acks import Acks
+from flask_sio.server.late import TimedCallback
 
 if TYPE_CHECKING:
     from flask_sio.adapters.answers import Asker
@@ -123,18 +125,24 @@ class Socket:
         return BroadcastOptions((self.id,), local=True)
 
     def emit(
-        self, event: str | int, *args: Any, callback: Callable[..., object] | None = None
+        self,
+        event: str | int,
+        *args: Any,
+        callback: Callable[..., object] | None = None,
+        timeout: float | None = None,
     ) -> EmitResult:
         """Send an event to this client; ``callback`` is called with its answer. Never blocks.
+
+        ``timeout`` is as in `Server.emit`.
 
         Raises:
             TypeError: data that is no JSON.
             ValueError: a reserved event name.
         """
         server = self.client.server
-        if callback is None:
+        if callback is None and timeout is None:
             return server.emit_to(self, event, args)
-        return server.emit_args(event, args, self.namespace, self._itself(), callback)
+        return server.emit_args(event, args, self.namespace, self._itself(), callback, timeout)
 
     def send(self, *args: Any) -> EmitResult:
         """Send a ``message`` event to this client."""
@@ -254,11 +262,15 @@ class Socket:
         if self._acks is None:
             self._acks = Acks(self.client.server.options.max_unanswered_acks)
         acks = self._acks  # what follows may end the connection
+        if isinstance(whom, CallbackWithin):
+            whom = TimedCallback(self, whom)
         number = acks.ask(whom)
         packet = sio.Packet(sio.EVENT, self.namespace, id=number)
         encoded = self.client.server.codec.compose(packet, body)
         encoded.compress = compress
         if self.deliver(encoded):
+            if isinstance(whom, TimedCallback):
+                whom.start(number)
             return number
         acks.take(number)
         return 0

@@ -180,6 +180,31 @@ def test_a_callback_gets_each_answer(fleet: Fleet) -> None:
     assert sorted(got) == sorted(client.sid() for client in clients)
 
 
+def test_a_callback_is_told_who_does_not_answer(fleet: Fleet) -> None:
+    """Once for each client: its answer, that it left, or that its time is over."""
+    clients = fleet.several(4)
+    got: list[object] = []
+    for client in clients[:2]:
+        answering(client, client.sid)
+    fleet.server.emit("question", callback=got.append, timeout=600)
+    for client in clients[2:]:
+        client.wait_for("question", WAIT_S)
+        fleet.server.disconnect(client.sid())
+    fleet.until(lambda: len(got) >= 4)
+    assert sorted(map(str, got)) == sorted(
+        [*(client.sid() for client in clients[:2]), *[LEFT.format("question")] * 2]
+    )
+
+    got.clear()
+    fleet.server.emit("silence", callback=got.append, timeout=0.05)
+    fleet.until(lambda: len(got) >= 2)
+    assert [str(each) for each in got] == ["no answer to 'silence' within 0.05 s"] * 2
+    assert {type(each) for each in got} == {TimeoutError}
+
+
+LEFT = "the client left before it answered {!r}"
+
+
 # -- rooms ------------------------------------------------------------------------------
 
 

@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
-from flask_sio import Server
+import flask_sio
+from flask_sio import Ack, Server
 from tests.live import Runtime, plain
-from tests.server.clients import Gate, Log, Peer, Poller
+from tests.server.clients import Gate, Log, Peer, Poller, in_threads
 
 
 @pytest.mark.parametrize(
@@ -225,3 +226,169 @@ def test_a_callback_of_a_dropped_packet_is_forgotten(runtime: Runtime) -> None:
         assert len(socket._acks._owed) == 2
         assert poller.get() == ['421["ask"]', '422["ask"]']
         poller.leave()
+
+
+# -- callbacks that wait so long ----------------------------------------------------------
+
+
+def test_a_callback_within_its_time_gets_the_answer(runtime: Runtime) -> None:
+    """And nothing more, whatever comes after it."""
+    server, log = Server(), Log()
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        server.emit("question", callback=lambda *args: log.add(args), timeout=60)
+        server.socket(peer.sid).emit("question", callback=lambda *args: log.add(args), timeout=60)
+        assert peer.text() == '421["question"]'
+        assert peer.text() == '422["question"]'
+        peer.send('431["yes",2]', '431["again"]', "432[]")
+        assert log.wait(2) == [("yes", 2), ()]
+        peer.leave()
+        live.until(lambda: not everyone_left(server))
+    assert log.entries == [("yes", 2), ()]
+
+
+def everyone_left(server: Server) -> list[str]:
+    """Return the ids the server still knows. Owner's turn."""
+    return [own_id for space in server._spaces.values() for own_id in space.rooms.everyone]
+
+
+def test_a_callback_whose_time_is_over_is_told_once(runtime: Runtime) -> None:
+    """With a TimeoutError; the answer that comes then is nobody's, and nothing is kept."""
+    server, log = Server(), Log()
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        server.emit("question", to=peer.sid, callback=log.add, timeout=0.01)
+        assert peer.text() == '421["question"]'
+        [error] = log.wait(1)
+        assert isinstance(error, TimeoutError)
+        assert isinstance(error, flask_sio.TimeoutError)
+        assert str(error) == "no answer to 'question' within 0.01 s"
+        acks = server.socket(peer.sid)._acks
+        assert acks is not None
+        assert acks._owed == {}
+        peer.send('431["late"]')
+        peer.sync()
+        peer.close()
+    assert len(log.entries) == 1
+
+
+def test_a_callback_learns_that_its_client_has_left(runtime: Runtime) -> None:
+    """At once, before the disconnect handler; not so without a time."""
+    server, log = Server(), Log()
+    server.on("disconnect", lambda sid: log.add("disconnected"))
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        server.emit("question", callback=log.add, timeout=60)
+        server.emit("question", callback=log.add)
+        peer.text()
+        peer.leave()
+        error, after = log.wait(2)
+        assert isinstance(error, flask_sio.DisconnectedError)
+        assert after == "disconnected"
+    assert len(log.entries) == 2
+
+
+def test_a_hanging_callback_keeps_no_disconnect_handler(runtime: Runtime) -> None:
+    """It is overtaken as a handler is."""
+    server, log = Server(disconnect_wait=0.01), Log()
+    gate = Gate(server)
+    server.on("disconnect", lambda sid: log.add("disconnected"))
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        server.emit("question", callback=lambda _error: gate.wait(), timeout=60)
+        peer.text()
+        peer.leave()
+        gate.arrived()
+        assert log.wait(1) == ["disconnected"]
+        gate.open()
+
+
+def test_a_chain_says_how_long_its_callback_waits(runtime: Runtime) -> None:
+    """Only where it says so: without timeout() it waits for ever."""
+    server, log = Server(), Log()
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        server.of("/").emit("for ever", callback=log.add)
+        server.of("/").timeout(0.01).emit("not for long", callback=log.add)
+        server.of("/").timeout(0.01).emit("no answer is asked for")
+        [error] = log.wait(1)
+        assert str(error) == "no answer to 'not for long' within 0.01 s"
+        peer.send('431["at last"]')
+        assert log.wait(2)[1] == "at last"
+        peer.close()
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf")])
+def test_a_time_that_cannot_pass_is_refused(timeout: float) -> None:
+    """Where it is given; and so is a time for nobody."""
+    with pytest.raises(ValueError, match="accepted is a number of seconds"):
+        Server().emit("event", callback=print, timeout=timeout)
+    with pytest.raises(TypeError, match="give it one"):
+        Server().emit("event", timeout=5)
+
+
+# -- acknowledgements that come later -----------------------------------------------------
+
+
+def test_an_ack_may_be_sent_later(runtime: Runtime) -> None:
+    """By whoever calls it first, once; the client's next events do not wait for it."""
+    server = Server()
+    made: list[Ack] = []
+
+    @server.on("slow")
+    def slow(sid: str) -> Ack:
+        made.append(Ack())
+        return made[0]
+
+    server.on("quick", lambda sid: "quick")
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        peer.send('421["slow"]', '422["quick"]')
+        assert peer.text() == '432["quick"]'
+        assert made[0].requested is True
+        in_threads(4, lambda number: made[0]("done", b"\x01"))
+        assert peer.text() == '461-1["done",{"_placeholder":true,"num":0}]'
+        assert peer.binary() == b"\x01"
+        made[0]("again")
+        assert peer.sync() == []
+        peer.close()
+        made[0]("gone")
+
+
+def test_an_ack_may_be_sent_before_its_handler_returns(runtime: Runtime) -> None:
+    """It goes out when the handler has returned; without an id nowhere."""
+    server, log = Server(), Log()
+
+    @server.on("early")
+    def early(sid: str) -> Ack:
+        ack = Ack()
+        ack()
+        ack("second")
+        log.add(ack)
+        return ack
+
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        peer.send('421["early"]', '42["early"]')
+        assert peer.text() == "431[]"
+        assert peer.sync() == []
+        log.wait(2)
+        live.until(lambda: log.entries[1].requested is not None)
+        assert [ack.requested for ack in log.entries] == [True, False]
+        peer.close()
+    assert Ack().requested is None
+    assert repr(Ack()) == "<Ack unsent>"
+
+
+def test_an_ack_is_for_one_event(runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+    """Returned from a second one it is an error of the program."""
+    server, ack = Server(), Ack()
+    server.on("ask", lambda sid: ack)
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        peer.send('421["ask"]', '422["ask"]')
+        ack("only")
+        assert peer.text() == '431["only"]'
+        assert peer.sync() == []
+        peer.leave()
+    assert "an Ack is for one event" in caplog.text

@@ -10,6 +10,7 @@ from typing import Any
 from wsgiref.headers import Headers
 
 from flask_sio import (
+    Ack,
     EventRun,
     NotConnectedError,
     PayloadError,
@@ -41,6 +42,13 @@ def ask(sid: str, question: str) -> str:
         return "nobody"
     server.emit("answer", (question, answer), room="lobby", skip_sid=sid)
     return str(answer)
+
+
+@server.on("later")
+def later(sid: str) -> Ack:
+    done = Ack()
+    server.emit("ready?", to=sid, callback=done, timeout=5)
+    return done
 
 
 @server.once("first")
