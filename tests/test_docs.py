@@ -12,10 +12,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+import flask_sio
+import flask_sio.signals
 from flask_sio import SocketIOTestClient, TimeoutError
 from flask_sio.option_checks import CHECKS, COMPAT
 from flask_sio.options import ServerOptions
@@ -98,6 +101,31 @@ def test_the_options_page_names_every_option_with_its_default() -> None:
     assert {*CHECKS, *COMPAT, "manage_session", "message_queue", "channel"} == shown.keys()
     for field in fields:
         assert shown[field.name] == f"`{field.default!r}`"
+
+
+def test_the_api_page_has_every_public_name() -> None:
+    """docs/api.md shows what there is to import, by docstrings that are there."""
+    page = (DOCS / "api.md").read_text()
+    shown = set(re.findall(r"\.\. (?:auto\w+|py:data):: (\S+)", page))
+    for name in re.findall(r"\.\. automodule:: (\S+)", page):
+        module = importlib.import_module(name)
+        shown |= {f"flask_sio.{each}" for each in public(module) if name == "flask_sio.errors"}
+        shown |= {f"{name}.{each}" for each in public(module)}
+    for module in (flask_sio, flask_sio.testing, flask_sio.signals):
+        for name in public(module):
+            assert {f"{module.__name__}.{name}", f"flask_sio.testing.{name}"} & shown, name
+            assert getattr(module, name).__doc__, name
+
+
+def public(module: ModuleType) -> list[str]:
+    """Return the names a module offers; of modules within it, none."""
+    own = [name for name, value in vars(module).items() if is_of(value, module)]
+    names: list[str] = getattr(module, "__all__", own)
+    return [name for name in names if not isinstance(getattr(module, name), ModuleType)]
+
+
+def is_of(value: Any, module: ModuleType) -> bool:
+    return getattr(value, "__module__", "") == module.__name__ and value.__name__[0] != "_"
 
 
 def test_the_pages_quote_the_log_line_of_a_loop() -> None:
