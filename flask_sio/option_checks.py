@@ -269,6 +269,7 @@ CHECKS: dict[str, Check] = {
     "generate_id": Check("None or a function", _or_none(_function)),
     "host_tag": Check("None or 2 characters of [A-Za-z0-9_-]", _or_none(_host_tag)),
     "client_manager": Check("None or a flask_sio.MessageQueue", _queue),
+    "health": _BOOL,
     "mesh": Check("None, True or False", _or_none(_bool)),
     "mesh_dir": Check("None or a directory's path", _or_none(_directory)),
     "serializer": Check(

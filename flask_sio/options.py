@@ -128,6 +128,8 @@ class ServerOptions:
     """The 2 characters that ids of this host begin with; a load balancer may route by them."""
     client_manager: MessageQueue | None = None
     """The message queue that joins this server with others."""
+    health: bool = False
+    """Answer health checks, at ``health`` below the path."""
     mesh: bool | None = None
     """Whether the workers of this host are linked; None: where gunicorn runs several."""
     mesh_dir: str | None = None

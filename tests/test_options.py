@@ -60,6 +60,7 @@ DEFAULTS = {
     "generate_id": None,
     "host_tag": None,
     "client_manager": None,
+    "health": False,
     "mesh": None,
     "mesh_dir": None,
     "serializer": "default",

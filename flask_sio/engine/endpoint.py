@@ -41,6 +41,8 @@ class Endpoint:
         if not engine.is_ready:
             found = takeover.find(environ, start_response)
             engine.make_ready(None if found is None else found.is_gevent)
+        if engine.options.health and environ.get("PATH_INFO", "").endswith("/health"):
+            return self._health().send(start_response)
         request = EngineRequest.from_environ(environ)
         if request.method == "OPTIONS":
             return engine.cors.preflight(environ).send(start_response)
@@ -61,6 +63,14 @@ class Endpoint:
         if request.method == "POST":
             return self._send(request, self._post(request, session, start_response), start_response)
         return self._send(request, http.method_not_allowed(), start_response)
+
+    def _health(self) -> Response:
+        """Answer whether this worker takes clients: 200, or 503 with the same body."""
+        engine = self._engine
+        lag_s = engine.lag_s(http.HEALTH_S)
+        state = "draining" if engine.is_draining else "ok" if lag_s < http.HEALTH_S else "stalled"
+        body = {"status": state, "clients": len(engine.connections), "lag_s": round(lag_s, 4)}
+        return http.health(state == "ok", body)
 
     # -- answers -----------------------------------------------------------------------
 

@@ -32,6 +32,9 @@ ERRORS: dict[int, tuple[str, str]] = {
 ALLOW_REQUEST = "ALLOW_REQUEST"
 """The context of a refusal that is the program's own."""
 
+HEALTH_S = 2.0
+"""A worker whose loop does not answer for so long is not fit for more clients."""
+
 _CHUNK_BYTES = 65536
 _MAX_LENGTH_DIGITS = 18  # int() of a long digit run is slow, and refused beyond 4300
 _GZIP_WBITS = 31
@@ -160,6 +163,13 @@ def method_not_allowed() -> Response:
 def unavailable() -> Response:
     """Answer 503 with no body: no room for another connection."""
     return Response("503 Service Unavailable", [("Retry-After", "5"), *private()])
+
+
+def health(is_fit: bool, body: dict[str, Any]) -> Response:
+    """Answer a health check: 200, or 503 where no more clients should be sent here."""
+    status = "200 OK" if is_fit else "503 Service Unavailable"
+    content = json.dumps(body, separators=(",", ":")).encode()
+    return Response(status, [("Content-Type", "application/json"), *private()], content)
 
 
 def private() -> Headers:

@@ -196,6 +196,14 @@ class Engine:
         first = min(_LISTENING_S, whole / 2)
         self.drain(first, first + min(whole - first, len(self.connections) / _CLOSED_PER_S))
 
+    def lag_s(self, at_most: float) -> float:
+        """Return what the loop takes to come to something new. Waits; not in a turn."""
+        loop, waiter = self.loop, self.loop.waiter()
+        asked = loop.now()
+        loop.run(loop.soon, waiter.set)
+        waiter.wait(at_most)
+        return loop.now() - asked
+
     def log(self, message: str, *args: Any) -> None:
         """Log from the owner's turn, where nothing may wait."""
         self.loop.defer(logger.info, message, *args)

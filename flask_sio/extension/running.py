@@ -13,6 +13,7 @@ from werkzeug.serving import is_running_from_reloader
 
 from flask_sio.extension.mounting import Mounted
 from flask_sio.runtime.serve import Plan, run_pywsgi, run_werkzeug
+from flask_sio.server.status import Status
 
 __all__ = ["Runner"]
 
@@ -94,6 +95,10 @@ class Runner(Mounted):
         if self._stop is None:
             raise RuntimeError("stop() ends what socketio.run() began, and nothing runs")
         self._stop()
+
+    def status(self) -> Status:
+        """Describe this worker and its links to others, for monitoring. Any thread."""
+        return self.server.status()
 
     def shutdown(self) -> None:
         """Close every connection so that clients come back by themselves, and take no more.

@@ -42,6 +42,7 @@ from flask_sio.server.rates import EventRate
 from flask_sio.server.registering import Registering
 from flask_sio.server.room_events import RoomEvents
 from flask_sio.server.slow import SlowClients
+from flask_sio.server.status import Status, status
 from flask_sio.server.users import Users
 
 if TYPE_CHECKING:
@@ -386,6 +387,10 @@ class Server(Registering, Emitting):
     def sleep(self, seconds: float = 0) -> None:
         """Wait and let others run meanwhile."""
         self.engine.tasks().sleep(seconds)
+
+    def status(self) -> Status:
+        """Describe this worker and its links to others, for monitoring. Any thread."""
+        return status(self)
 
     def shutdown(self, timeout: float = 5.0) -> bool:
         """Close every client cleanly, take no new ones, and wait for the last to go.
