@@ -116,6 +116,26 @@ def goals(results: Results, peer: str) -> str:
     return table([*head, "to ceiling"] if has_ceiling else head, lines)
 
 
+def efficiency(results: Results, peer: str) -> str:
+    """Return how many times as much CPU time the others take for the same."""
+    others = [name for name in present(results, "peer", PEERS) if "ours" not in name]
+    lines = []
+    for name in present(results, "row", ROWS):
+        own = {each["round"]: each["cpu_us"] for each in chosen(results, name, peer) if _cpu(each)}
+        cells = []
+        for other in others:
+            theirs = [each for each in chosen(results, name, other) if _cpu(each)]
+            found = [e["cpu_us"] / own[e["round"]] for e in theirs if e["round"] in own]
+            cells.append(spread(found))
+        if own:
+            lines.append([name, *cells])
+    return table([peer, *others], lines)
+
+
+def _cpu(sample: Sample) -> bool:
+    return bool(sample.get("cpu_us")) and not ROWS[sample["row"]].is_memory
+
+
 def costs(results: Results) -> str:
     """Return latency and CPU time by row and peer."""
     lines = []
@@ -159,6 +179,12 @@ def text(results: Results) -> str:
         "Ratios within a round, median (range):",
     ]
     parts += [goals(results, peer) for peer in present(results, "peer", PEERS) if "ours" in peer]
+    parts.append(
+        "CPU time of the others for the same, ours being 1; a busy machine disturbs it least:"
+    )
+    parts += [
+        efficiency(results, peer) for peer in present(results, "peer", PEERS) if "ours" in peer
+    ]
     parts += ["Latency, and CPU time of the server:", costs(results)]
     return "\n\n".join(parts) + failures(results)
 
