@@ -120,6 +120,9 @@ class FlaskConvention(Adapting):
         fn, context = as_sync(fn), current_event()
         return fn if context is None else EmitterCallback(context, fn)
 
+    def hears_emits(self) -> bool:
+        return bool(event_emitted.receivers)
+
     def emitted(
         self, event: str | int, args: Sequence[Any], namespace: str, options: BroadcastOptions
     ) -> None:

@@ -139,6 +139,11 @@ class JsonCodec:
             TypeError: as ``dumps``.
         """
         try:
+            if self._orjson_options is None:
+                try:
+                    return _write(data), ()
+                except (ValueError, RecursionError):
+                    pass  # `dumps` knows what to do
             return self.dumps(data), ()
         except _HasBinary:
             attachments: list[bytes] = []

@@ -269,7 +269,11 @@ def encode(packet: Packet, codec: Codec = _DEFAULT_CODEC) -> Encoded:
         TypeError: data that is no JSON, or no array where there must be one.
         ValueError: a reserved event name, or a namespace that cannot be written.
     """
-    return compose(packet, render(packet, codec))
+    body = render(packet, codec)
+    if packet.namespace != "/" or body[1]:
+        return compose(packet, body)
+    head, number = _HEADS[packet.type], packet.id
+    return Encoded(head + body[0] if number is None else f"{head}{number}{body[0]}")
 
 
 def render(packet: Packet, codec: Codec = _DEFAULT_CODEC) -> Body:

@@ -116,7 +116,8 @@ class Emitting(Clients):
         result = EmitResult(loop)
         encoded = self.codec.encode(sio.Packet(sio.EVENT, namespace, [event, *args]))
         loop.run(socket.deliver_counted, encoded, result)
-        self.convention.emitted(event, args, namespace, BroadcastOptions((socket.id,)))
+        if self.convention.hears_emits():
+            self.convention.emitted(event, args, namespace, BroadcastOptions((socket.id,)))
         return result
 
     def call(

@@ -113,6 +113,9 @@ class Convention(Protocol):
     def callback(self, fn: Function) -> Function:
         """Return what an emit's callback is to be, where it is made: it may need a context."""
 
+    def hears_emits(self) -> bool:
+        """Whether `emitted` does anything at all."""
+
     def emitted(
         self, event: str | int, args: Sequence[Any], namespace: str, options: BroadcastOptions
     ) -> None:

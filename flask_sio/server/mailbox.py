@@ -82,12 +82,14 @@ class Mailbox:
 
     def put(self, job: Job) -> None:
         """Queue a job; it runs when those before it have ended."""
-        if self._jobs is None:
-            self._jobs = deque()
-        self._jobs.append(job)
+        jobs = self._jobs
+        if jobs is None:
+            jobs = self._jobs = deque()
+        jobs.append(job)
         self._bytes += job.size
-        if len(self._jobs) == 1:
-            self._wake()
+        if len(jobs) == 1 and not self._is_queued and self._may_run(job):
+            self._is_queued = True
+            self._loop.ready(self)
         if self.running is not None and self._slow_timer is None:
             self._watch_slow()
 

@@ -96,6 +96,9 @@ class PlainConvention:
     def callback(self, fn: Function) -> Function:
         return fn
 
+    def hears_emits(self) -> bool:
+        return False
+
     def emitted(
         self, event: str | int, args: Sequence[Any], namespace: str, options: BroadcastOptions
     ) -> None:
