@@ -20,6 +20,7 @@ import pytest
 import flask_sio
 import flask_sio.signals
 from flask_sio import SocketIOTestClient, TimeoutError
+from flask_sio.extension.convention import FlaskConvention
 from flask_sio.option_checks import CHECKS, COMPAT
 from flask_sio.options import ServerOptions
 from flask_sio.testing import TestClient
@@ -98,7 +99,7 @@ def test_the_options_page_names_every_option_with_its_default() -> None:
     shown = {name.strip(" `"): default.strip().replace('"', "'") for name, default in cells}
     fields = [field for field in dataclasses.fields(ServerOptions) if field.init]
 
-    assert {*CHECKS, *COMPAT, "manage_session", "message_queue", "channel"} == shown.keys()
+    assert {*CHECKS, *COMPAT, *FlaskConvention.options} == shown.keys()
     for field in fields:
         assert shown[field.name] == f"`{field.default!r}`"
 

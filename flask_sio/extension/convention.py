@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flask import Flask
 from flask.signals import got_request_exception
@@ -29,7 +29,7 @@ from flask_sio.extension.context import (
 )
 from flask_sio.extension.hooks import Hooks, HookTable
 from flask_sio.extension.identity import identifying
-from flask_sio.extension.sessions import SESSION_KEY, Sessions
+from flask_sio.extension.sessions import SESSION_KEY, Sessions, SessionScope
 from flask_sio.server.around import note_handled
 from flask_sio.server.handlers import (
     ANY,
@@ -60,10 +60,16 @@ _REPORTED = "_flask_sio_reported"
 """Marks an exception that was logged within its event's context."""
 
 
+OWN_OPTIONS = ("manage_session", "session_scope", "connect_errors")
+"""Options of the extension that are no server's: attributes of `Extension`."""
+
+
 class Extension(Protocol):
     """The SocketIO object, as far as this file knows it."""
 
     manage_session: bool
+    session_scope: SessionScope
+    connect_errors: Literal["refuse", "accept"]
     hooks: HookTable
     identifier: Function | None
     """Gives the id of the user who connects, from the auth data; None is Flask-Login's user."""
@@ -76,7 +82,7 @@ class FlaskConvention(Adapting):
 
     server: Server
     """Set by `SocketIO.init_app`, since the server is made with its convention."""
-    options: tuple[str, ...] = ("manage_session", "message_queue", "channel")
+    options: tuple[str, ...] = (*OWN_OPTIONS, "message_queue", "channel")
 
     def __init__(self, app: Flask, extension: Extension) -> None:
         self.app = app
@@ -289,6 +295,8 @@ class FlaskConvention(Adapting):
                 return result
             if isinstance(error, ConnectionRefusedError) and result is not True:
                 raise error
+            if self.extension.connect_errors == "accept":
+                return result is not False
             return result is True
         raise raised
 
@@ -353,7 +361,9 @@ class FlaskConvention(Adapting):
 
     def keep_session(self, socket: Socket) -> None:
         """Make the managed session that is otherwise made when a handler asks for it."""
-        if self.extension.manage_session and SESSION_KEY not in socket.environ:
+        extension = self.extension
+        is_one = extension.manage_session and extension.session_scope == "connection"
+        if is_one and SESSION_KEY not in socket.environ:
             context = EventContext(self, socket, None, ())
             context.open()
             try:

@@ -4,8 +4,9 @@
 ``manage_session``                      reads                  writes
 ======================================  =====================  ==============================
 True (default)                          the session as it was  stay with the connection, for
-                                        when first needed      all its namespaces; HTTP never
-                                                               sees them
+                                        when first needed      all its namespaces or, by
+                                                               ``session_scope``, one; HTTP
+                                                               never sees them
 False, session kept on the server       what is stored now     are stored after each event
 False, session kept in a cookie         the handshake's cookie  are lost; said once
 ======================================  =====================  ==============================
@@ -13,15 +14,16 @@ False, session kept in a cookie         the handshake's cookie  are lost; said o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 if TYPE_CHECKING:
     from flask_sio.extension.context import EventContext
+    from flask_sio.server.socket import Socket
 
-__all__ = ["SESSION_KEY", "ManagedSession", "Sessions"]
+__all__ = ["SESSION_KEY", "ManagedSession", "SessionScope", "Sessions"]
 
 SESSION_KEY = "saved_session"
 """Where the connection's environ keeps the managed session; Flask-SocketIO's name."""
@@ -37,19 +39,37 @@ _NEW = (
 )
 
 
+SessionScope = Literal["connection", "namespace"]
+
+
 class Policy(Protocol):
     """The SocketIO object, as far as this file knows it."""
 
     manage_session: bool
     """Read at each event, so it may be changed at any time."""
+    session_scope: SessionScope
 
 
 class ManagedSession(dict[str, Any], SessionMixin):
     """A connection's own copy of the user's session; no cookie is ever written from it.
 
-    One for all namespaces of the connection. Handlers that overlap, ``concurrent`` ones or
-    of several namespaces, change the same dict.
+    One for all namespaces of the connection, or with ``session_scope="namespace"`` one for
+    each. Handlers that overlap, ``concurrent`` ones or of several namespaces, change the
+    same dict.
     """
+
+
+_OF_SOCKET = f"{SESSION_KEY} of "
+"""Begins the names of those that are one namespace's."""
+
+
+def _forget_left(socket: Socket) -> None:
+    """Drop the sessions of namespaces that the connection is in no more."""
+    environ = socket.environ
+    there = {f"{_OF_SOCKET}{each.id}" for each in list(socket.client.sockets.values())}
+    for key in list(environ):
+        if key.startswith(_OF_SOCKET) and key not in there:
+            environ.pop(key, None)
 
 
 class Sessions:
@@ -65,16 +85,20 @@ class Sessions:
     def open(self, context: EventContext) -> SessionMixin:
         """Return the connection's managed session, or the one Flask opens for this event."""
         managed = self._policy.manage_session
-        environ = context.socket.environ
-        if managed and SESSION_KEY in environ:
-            return cast(SessionMixin, environ[SESSION_KEY])
+        environ, key = context.socket.environ, SESSION_KEY
+        if self._policy.session_scope == "namespace":
+            key = f"{_OF_SOCKET}{context.socket.id}"
+        if managed and key in environ:
+            return cast(SessionMixin, environ[key])
         interface = self._app.session_interface
         session = interface.open_session(self._app, context.request)
         if session is None:
             session = interface.make_null_session(self._app)
         if managed:
             # setdefault: two events of one connection may come here at once.
-            session = environ.setdefault(SESSION_KEY, ManagedSession(session))
+            session = environ.setdefault(key, ManagedSession(session))
+            if key is not SESSION_KEY:
+                _forget_left(context.socket)
         return session
 
     def save(self, context: EventContext, session: SessionMixin) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import flask
 from flask import Flask
 
 from flask_sio.adapters.queue import chosen_queue
+from flask_sio.errors import ConfigError
 from flask_sio.extension.callables import as_sync
 from flask_sio.extension.context import current_event
-from flask_sio.extension.convention import FlaskConvention
+from flask_sio.extension.convention import OWN_OPTIONS, FlaskConvention
 from flask_sio.extension.emitting import Emitter
 from flask_sio.extension.hooks import Hooks, HookTable
 from flask_sio.extension.recording import Recorder
 from flask_sio.extension.registration import Registrar, Registration, SocketBlueprint
 from flask_sio.extension.running import Runner
+from flask_sio.extension.sessions import SessionScope
 from flask_sio.extension.watching import FlaskHook
 from flask_sio.options import from_config
 from flask_sio.runtime.loop import Task
@@ -41,7 +43,8 @@ _QUEUE_OPTIONS = {"message_queue", "channel"}
 class SocketIO(Registrar, Recorder, Emitter, Runner):
     """A Socket.IO server for a Flask application.
 
-    ``options`` are those of `Server`, and ``manage_session``, ``message_queue``, ``channel``.
+    ``options`` are those of `Server`, and ``manage_session``, ``session_scope``,
+    ``connect_errors``, ``message_queue``, ``channel``.
     The application's configuration has them too, as ``SOCKETIO_PING_TIMEOUT`` for one; what
     is given here comes first. Without an app, call `init_app` later; its options are added
     to these. Handlers may be registered before and after. With a ``message_queue`` and no
@@ -56,6 +59,10 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         self.server_options: dict[str, Any] = {}
         self.manage_session = True
         """Keep a copy of the session per connection; False opens and saves it per event."""
+        self.session_scope: SessionScope = "connection"
+        """Whether that copy is one for all namespaces, or one for each: ``"namespace"``."""
+        self.connect_errors: Literal["refuse", "accept"] = "refuse"
+        """``"accept"``: who connects is accepted by an error handler that does not say False."""
         self.handlers: list[Registration] = []
         """Every one, so that each application's server gets them all."""
         self.namespace_handlers: list[Namespace] = []
@@ -87,11 +94,12 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
                 given["client_manager"] = queue
         elif app is None:
             raise TypeError("init_app() needs an application, or a message_queue to write to")
-        manage_session = options.pop("manage_session", self.manage_session)
-        given.pop("manage_session", None)
+        own = {name: options.pop(name, getattr(self, name)) for name in OWN_OPTIONS}
+        _check_choices(own)
+        given = {name: given[name] for name in given.keys() - set(OWN_OPTIONS)}
         server_options = {name: options[name] for name in options.keys() - _QUEUE_OPTIONS}
         if app is None:
-            self.manage_session, self.server_options = manage_session, given
+            self._take(own, given)
             self._server = Server(**server_options)
             return
         if options.get("json") is flask.json:
@@ -99,8 +107,13 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         convention = FlaskConvention(app, self)
         server = convention.server = Server(convention=convention, **server_options)
         self._enter_all(server)
-        self.manage_session, self.server_options = manage_session, given
+        self._take(own, given)
         self._mount(app, server)
+
+    def _take(self, own: dict[str, Any], given: dict[str, Any]) -> None:
+        self.server_options = given
+        for name, value in own.items():
+            setattr(self, name, value)
 
     def _enter_all(self, server: Server) -> None:
         for record in self.records:
@@ -291,6 +304,16 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
             timeout=timeout,
             auto_ack=auto_ack,
         )
+
+
+_CHOICES = {"session_scope": ("connection", "namespace"), "connect_errors": ("refuse", "accept")}
+
+
+def _check_choices(own: dict[str, Any]) -> None:
+    for name, words in _CHOICES.items():
+        if own[name] not in words:
+            accepted = " or ".join(map(repr, words))
+            raise ConfigError(f"{name}={own[name]!r}: accepted is {accepted}")
 
 
 def _callable(handler: Any) -> Callable[..., Any]:

@@ -43,6 +43,8 @@ class Policy:
     """Stands for the SocketIO object."""
 
     manage_session: bool = True
+    session_scope: str = "connection"
+    connect_errors: str = "refuse"
     hooks: HookTable = field(default_factory=HookTable)
     identifier: Callable[..., Any] | None = None
 

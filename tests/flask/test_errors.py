@@ -132,6 +132,18 @@ def test_an_error_in_connect_refuses(site: Site, answer: Any, accepted: bool) ->
     assert site.client().connect().startswith("40" if accepted else "44")
 
 
+@pytest.mark.parametrize("answer", [None, True, "sorry", False])
+def test_an_error_in_connect_may_be_accepted(site: Site, answer: Any) -> None:
+    """With connect_errors="accept" only False refuses; without an error handler all is as ever."""
+    site.socketio.connect_errors = "accept"
+    site.socketio.on_event("connect", lambda: fail(ValueError()))
+    assert site.client().connect().startswith("44")
+    site.socketio.on_error()(lambda error: answer)
+    assert site.client().connect().startswith("44" if answer is False else "40")
+    site.socketio.on_event("connect", lambda: fail(ConnectionRefusedError("no")))
+    assert site.client().connect() == '44{"message":"no"}'
+
+
 def test_a_refusal_passes_the_error_handlers(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     """ConnectionRefusedError is for the client: no error handler sees it, and no log."""
     seen: list[Exception] = []

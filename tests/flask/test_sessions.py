@@ -8,7 +8,7 @@ import pytest
 from flask import Flask, flash, get_flashed_messages, session
 from flask.sessions import SecureCookieSessionInterface, SessionInterface, SessionMixin
 
-from flask_sio import emit
+from flask_sio import ConfigError, SocketIO, emit
 from tests.flask.site import Site
 from tests.live import Runtime
 
@@ -224,3 +224,34 @@ def test_a_managed_write_survives_a_failed_event(shop: Shop) -> None:
     client.emit("fail")
     client.until('42["failing"]')
     assert shop.site.run(client, lambda: session["v"]) == ["written"]
+
+
+def test_a_managed_copy_per_namespace(site: Site) -> None:
+    """With session_scope="namespace" each has its own, which ends when the client leaves."""
+    site.socketio.session_scope = "namespace"
+    client, _ = site.joined()
+    client.connect("/other")
+
+    def add(value: str) -> list[str]:
+        session[value] = True
+        return sorted(session)
+
+    site.do = add
+    assert client.ask("do", "a") == [["a"]]
+    assert client.ask("do", "b", namespace="/other") == [["b"]]
+    assert client.ask("do", "c") == [["a", "c"]]
+    client.post("41/other,")
+    client.connect("/other")
+    assert client.ask("do", "d", namespace="/other") == [["d"]]
+    [environ] = site.socketio.server.eio.environs.values()
+    assert len([key for key in environ if key.startswith("saved_session")]) == 2
+
+
+@pytest.mark.parametrize("name", ["session_scope", "connect_errors"])
+def test_words_that_the_extension_knows(name: str) -> None:
+    """Another is refused where it is given, and changes nothing."""
+    socketio = SocketIO()
+    with pytest.raises(ConfigError, match=f"{name}='none': accepted is 'connection' or|refuse"):
+        socketio.init_app(Flask("site"), **{name: "none"})
+    assert getattr(socketio, name) in ("connection", "refuse")
+    assert socketio.server is None
