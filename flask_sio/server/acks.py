@@ -1,4 +1,4 @@
-"""Acknowledgements that one socket still owes us. Owner's turn only.
+"""Acknowledgements that one socket still owes us, and who waits for its end. Owner's turn only.
 
 A waiting `call()` is resolved at once, whatever else its client has queued; a callback is
 user code and goes through the mailbox.
@@ -6,7 +6,12 @@ user code and goes through the mailbox.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask_sio.adapters.answers import Asker, OwedAnswer
+
+if TYPE_CHECKING:
+    from flask_sio.runtime.loop import Waiter
 
 __all__ = ["Acks"]
 
@@ -14,13 +19,15 @@ __all__ = ["Acks"]
 class Acks:
     """What one socket was asked, by ack id."""
 
-    __slots__ = ("_limit", "_next", "_owed")
+    __slots__ = ("_limit", "_next", "_owed", "waiters")
 
     def __init__(self, limit: int) -> None:
         """Let it owe so many answers; beyond that the oldest is given up."""
         self._limit = limit
         self._next = 1
         self._owed: dict[int, Asker] = {}
+        self.waiters: set[Waiter] | None = None
+        """Who wants to know when the client leaves."""
 
     def ask(self, whom: Asker) -> int:
         """Return the id under which the answer will come."""
@@ -39,6 +46,9 @@ class Acks:
 
     def fail_all(self) -> None:
         """Let every waiting call go; callbacks will never be called."""
+        waiters, self.waiters = self.waiters, None
+        for waiter in waiters or ():
+            waiter.set()
         owed, self._owed = self._owed, {}
         for whom in owed.values():
             if isinstance(whom, OwedAnswer):

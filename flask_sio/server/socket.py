@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flask_sio.adapters.answers import Asker
     from flask_sio.adapters.rooms import Room
     from flask_sio.protocol.sio import Body
+    from flask_sio.runtime.loop import Waiter
     from flask_sio.server.client import Client
     from flask_sio.server.jobs import DisconnectJob
     from flask_sio.server.namespace import LiveNamespace
@@ -188,6 +189,33 @@ class Socket:
         """Leave rooms; nothing happens where it is in none. Never blocks."""
         self.client.server.leave_room(self.id, list(rooms), self.namespace)
 
+    def sleep(self, seconds: float) -> bool:
+        """Wait, but not longer than the client stays; return whether it is still there.
+
+        A background task that goes on ``while socket.sleep(1):`` ends with its client.
+        """
+        loop = self.client.server.engine.loop
+        waiter = loop.waiter()
+        if not loop.call(self._await_end, waiter):
+            return False
+        has_left = waiter.wait(seconds)
+        if not has_left:
+            loop.run(self._await_no_more, waiter)
+        return not has_left
+
+    def _await_end(self, waiter: Waiter) -> bool:
+        if self.state not in ("connected", "connecting"):
+            return False
+        acks = self._acks_made()
+        if acks.waiters is None:
+            acks.waiters = set()
+        acks.waiters.add(waiter)
+        return True
+
+    def _await_no_more(self, waiter: Waiter) -> None:
+        if self._acks is not None and self._acks.waiters is not None:
+            self._acks.waiters.discard(waiter)
+
     def disconnect(self, close: bool = False, *, after_flush: bool = False) -> None:
         """Leave the namespace, or ``close`` the whole connection. Never blocks.
 
@@ -259,9 +287,7 @@ class Socket:
         """Send an event whose answer is for ``whom``; return its number, 0 if it is not taken."""
         if self.state not in ("connected", "connecting"):
             return 0
-        if self._acks is None:
-            self._acks = Acks(self.client.server.options.max_unanswered_acks)
-        acks = self._acks  # what follows may end the connection
+        acks = self._acks_made()  # what follows may end the connection
         if isinstance(whom, CallbackWithin):
             whom = TimedCallback(self, whom)
         number = acks.ask(whom)
@@ -274,6 +300,11 @@ class Socket:
             return number
         acks.take(number)
         return 0
+
+    def _acks_made(self) -> Acks:
+        if self._acks is None:
+            self._acks = Acks(self.client.server.options.max_unanswered_acks)
+        return self._acks
 
     def take_ack(self, number: int) -> Asker | None:
         """Return who waits for an answer, and wait for it no more."""
