@@ -419,7 +419,10 @@ def _forget_after_fork(engine: Engine) -> None:
 
 def _after_fork_in_child() -> None:
     for engine in list(_engines):
-        engine._forget_everything()
+        try:
+            engine._forget_everything()
+        except Exception:  # one whose loop has ended badly keeps no other from it
+            logger.exception("a forked child could not forget the connections of its parent")
 
 
 if hasattr(os, "register_at_fork"):

@@ -76,7 +76,10 @@ class Peer:
             self._mesh.give_up(self, "it does not take what it is sent")
 
     def ask(self, payload: bytes, answered: Answered, timeout: float) -> int:
-        """Send a request; ``answered`` is called once, in a turn. Returns its number, or 0."""
+        """Send a request; ``answered`` is called once, in a turn.
+
+        Returns its number, or 0 if it has been answered already: the peer has gone.
+        """
         if not self.links:
             answered(http.error(1))
             return 0
@@ -85,7 +88,7 @@ class Peer:
         timer = loop.call_at(loop.now() + timeout, lambda: self._late(number))
         self._asked[number] = answered, timer
         self.send(frames.REQUEST, number, payload)
-        return number
+        return number if number in self._asked else 0
 
     def take_answer(self, number: int, response: Response) -> None:
         """Settle a request; one that nobody waits for any more is dropped."""

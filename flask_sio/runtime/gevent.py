@@ -306,7 +306,8 @@ class GeventLoop(GeventTasks):
 
     def part_with(self, sock: Any) -> None:
         # libev never removes what was watched once, and epoll keeps it while any process has
-        # the socket: each event of it there would make libev rebuild the whole set here.
+        # the socket: an event of it there makes libev rebuild the whole set here. Nine times
+        # for a hundred clients of two workers without this, never with it (strace).
         backend = self.libev.fileno()
         try:
             epoll = original("select", "epoll").fromfd(os.dup(-1 if backend is None else backend))

@@ -360,3 +360,35 @@ def test_a_message_too_big_is_its_senders_fault(pair: Pair) -> None:
     with pytest.raises(ValueError, match="at most 16777216 are sent"):
         mesh.send(ENTRY_TAG, bytes(16_777_217))
     assert mesh.tags == [ENTRY_TAG]
+
+
+def test_a_request_that_cannot_be_sent_is_answered(home: Live) -> None:
+    """A peer that dies at this very moment leaves no poll waiting for ever."""
+    mesh = home.server.mesh
+    mesh.max_queued_bytes = 0
+    with closing(Stranger(home)) as stranger:
+        stranger.hello()
+        peer = mesh.peers["hand_1"]
+        stranger.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        loop, answers = home.server.engine.loop, []
+        while peer.links:  # until the kernel takes no more
+            number = loop.call(peer.ask, bytes(1_000_000), answers.append, 60.0)
+        assert number == 0
+        assert {answer.body for answer in answers} == {b'{"code":1,"message":"Session ID unknown"}'}
+        assert loop.call(peer.ask, b"", answers.append, 60.0) == 0
+
+
+def test_a_forked_child_has_no_links(runtime: Runtime, folder: Path) -> None:
+    """What it closes are copies: the parent's links, name and requests go on."""
+    with linked(runtime, folder) as pair:
+        home, entry = pair.home.server.mesh, pair.entry.server.mesh
+        child = os.fork()
+        if child == 0:
+            left = [home.tags, entry.tags, home.door.listener, home.tag]
+            os._exit(left != [[], [], None, ""])
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert sorted(home.directory.tags()) == sorted([home.tag, ENTRY_TAG])
+        got: list[bytes] = []
+        home.on_message = lambda _, payload: got.append(payload)
+        entry.publish(b"still here")
+        pair.home.until(lambda: got)

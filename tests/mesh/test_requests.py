@@ -322,3 +322,10 @@ def test_other_methods_are_refused_without_asking(pair: Pair, method: str) -> No
     send_request(reader.sock, method, visitor.path)
     assert reader.through(b"\r\n\r\n").startswith(b"HTTP/1.1 405 ")
     reader.close()
+
+
+def test_big_requests_and_answers_go_through(pair: Pair) -> None:
+    """Up to the size that clients may send, and what is sent to them."""
+    visitor, text = Visitor(pair), "x" * 900_000
+    visitor.post(f'42["echo","{text}"]')
+    assert visitor.get() == [f'42["echoed","{text}"]']
