@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from flask_sio import ids
 from flask_sio.adapters.queue import MessageQueue
 from flask_sio.engine.cookie import EngineCookie
-from flask_sio.engine.cors import CorsPolicy
+from flask_sio.engine.cors import CorsPolicy, is_header_name
 from flask_sio.engine.proxies import Proxies
 from flask_sio.protocol.ws_deflate import DeflateOptions
 
@@ -115,6 +115,12 @@ def _word(*words: str) -> Check:
 def _origins(value: Any) -> Any:
     CorsPolicy(value)  # raises ConfigError
     return value
+
+
+def _header_names(value: Any) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(value)
+    _need(all(isinstance(name, str) and is_header_name(name) for name in names))
+    return names
 
 
 def _proxies(value: Any) -> tuple[str, ...]:
@@ -228,6 +234,8 @@ CHECKS: dict[str, Check] = {
     "cookie": Check("None, a name or a dict", _cookie),
     "cors_allowed_origins": Check("an origin", _origins),
     "cors_credentials": _BOOL,
+    "cors_headers": Check("None, or a list of header names", _or_none(_header_names)),
+    "cors_max_age": Check(f"0 or {_SECONDS.accepted}", _seconds_or_zero),
     "trusted_proxies": Check("a list of addresses and networks", _proxies),
     "max_header_bytes": _AT_LEAST_1,
     "body_timeout": _SECONDS,

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from flask_sio.adapters.queue import MessageQueue
 from flask_sio.engine.cookie import EngineCookie
-from flask_sio.engine.cors import CorsPolicy
+from flask_sio.engine.cors import MAX_AGE_S, CorsPolicy
 from flask_sio.engine.proxies import Proxies
 from flask_sio.errors import ConfigError
 from flask_sio.option_checks import CHECKS, COMPAT, MAX_SECONDS
@@ -58,6 +58,10 @@ class ServerOptions:
     cors_allowed_origins: Any = None
     """None (same origin), ``"*"``, an origin, a regular expression, a list, a function."""
     cors_credentials: bool = True
+    cors_headers: tuple[str, ...] | None = None
+    """Headers that pages of other origins may send; None is whichever they ask for."""
+    cors_max_age: float = MAX_AGE_S
+    """Seconds that browsers may keep the answer to a preflight."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks whose ``X-Forwarded-*`` headers count."""
     max_header_bytes: int = 16_384
@@ -147,7 +151,13 @@ class ServerOptions:
 
     def __post_init__(self) -> None:
         proxies = Proxies(self.trusted_proxies)
-        cors = CorsPolicy(self.cors_allowed_origins, self.cors_credentials, proxies)
+        cors = CorsPolicy(
+            self.cors_allowed_origins,
+            self.cors_credentials,
+            proxies,
+            self.cors_headers,
+            self.cors_max_age,
+        )
         object.__setattr__(self, "proxies", proxies)
         object.__setattr__(self, "cors", cors)
         object.__setattr__(self, "engine_cookie", EngineCookie(self.cookie))

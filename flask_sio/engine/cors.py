@@ -19,7 +19,7 @@ Environ = Mapping[str, Any]
 Check = Callable[[str, Environ], bool]
 
 _MAX_ORIGIN_CHARS = 1024  # keeps a user's slow regex from long input
-_MAX_AGE_S = 600  # a change of policy reaches every browser within ten minutes
+MAX_AGE_S = 600.0  # a change of policy reaches every browser within ten minutes
 _ILLEGAL = re.compile(r"[^\x20-\x7e\x80-\xff]")
 _ORIGIN = re.compile(
     r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\s/?#@,:*\[\]]*)(?::([0-9]{1,5}))?",
@@ -48,18 +48,23 @@ class CorsPolicy:
         ConfigError: ``cors_allowed_origins`` or ``trusted_proxies`` cannot work.
     """
 
-    __slots__ = ("_all", "_check", "_credentials", "_proxies", "_shares")
+    __slots__ = ("_all", "_check", "_credentials", "_headers", "_max_age", "_proxies", "_shares")
 
     def __init__(
         self,
         allowed_origins: Any = None,
         credentials: bool = True,
         trusted_proxies: Iterable[str] | str | Proxies = (),
+        request_headers: tuple[str, ...] | None = None,
+        max_age_s: float = MAX_AGE_S,
     ) -> None:
+        """Pages of other origins may send ``request_headers``, None is any."""
         if not isinstance(trusted_proxies, Proxies):
             trusted_proxies = Proxies(trusted_proxies)
         self._proxies = trusted_proxies
         self._credentials = credentials
+        self._headers = None if request_headers is None else ", ".join(request_headers)
+        self._max_age = str(int(max_age_s))
         self._all = _is_star(allowed_origins)
         # Same origin needs no header: browsers ask for none.
         self._shares = allowed_origins is not None
@@ -101,11 +106,14 @@ class CorsPolicy:
             return Response("204 No Content", headers)
         headers.append(("Access-Control-Allow-Methods", "GET, POST, OPTIONS"))
         asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
-        if asked:
+        if self._headers is not None:
+            if self._headers:
+                headers.append(("Access-Control-Allow-Headers", self._headers))
+        elif asked:
             if len(asked) <= _MAX_HEADER_NAMES_CHARS and _HEADER_NAMES.fullmatch(asked):
                 headers.append(("Access-Control-Allow-Headers", asked))
             headers.append(("Vary", "Access-Control-Request-Headers"))
-        headers.append(("Access-Control-Max-Age", str(_MAX_AGE_S)))
+        headers.append(("Access-Control-Max-Age", self._max_age))
         return Response("204 No Content", headers)
 
     def _same_origin(self, origin: str, environ: Environ) -> bool:
@@ -136,6 +144,11 @@ class CorsPolicy:
         scheme = self._proxies.forwarded(environ, "HTTP_X_FORWARDED_PROTO") or scheme
         host = self._proxies.forwarded(environ, "HTTP_X_FORWARDED_HOST") or host
         return scheme.lower(), host
+
+
+def is_header_name(name: str) -> bool:
+    """Tell whether a text is the name of one header."""
+    return "," not in name and _HEADER_NAMES.fullmatch(name) is not None
 
 
 def is_legal(origin: str) -> bool:

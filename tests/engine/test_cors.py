@@ -299,6 +299,16 @@ def test_preflight_of_an_allowed_origin() -> None:
     ]
 
 
+@pytest.mark.parametrize(("names", "told"), [(("X-A", "X-B"), "X-A, X-B"), ((), None)])
+def test_preflight_names_the_headers_it_was_told(names: tuple[str, ...], told: Any) -> None:
+    """Whatever the page asks for; the time is an option too."""
+    asked = request("https://a.com", HTTP_ACCESS_CONTROL_REQUEST_HEADERS="x-token")
+    policy = CorsPolicy("https://a.com", request_headers=names, max_age_s=60)
+    headers = dict(policy.preflight(asked).headers)
+    assert headers.get("Access-Control-Allow-Headers") == told
+    assert headers["Access-Control-Max-Age"] == "60"
+
+
 @pytest.mark.parametrize(
     "asked", ["a b", "a\r\nX: 1", "a,,b", ",", "a;b", "x" * 1025, "\u20ac", "a\x00"]
 )
