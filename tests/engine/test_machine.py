@@ -37,6 +37,9 @@ class Handler:
         assert not self.ends, "a message after the end"
         self.got.append(data)
 
+    def closing(self) -> None:
+        pass
+
     def closed(self, reason: str, description: str) -> None:
         self.ends += 1
 
@@ -48,7 +51,7 @@ class EngineMachine(RuleBasedStateMachine):
         options = ServerOptions.build({"max_connections": 1000})
         self.handlers: list[Handler] = []
         self.engine = Engine(options, self._accept)
-        self.engine._loop = self.loop  # type: ignore[assignment]
+        self.engine.running = self.loop  # type: ignore[assignment]
         self.begin()
 
     def begin(self) -> None:

@@ -161,6 +161,9 @@ class _Echo:
         is_binary = isinstance(data, bytes)
         self._connection.send(Encoded("", (data,)) if is_binary else Encoded(f"4{data}"))
 
+    def closing(self) -> None:
+        pass
+
     def closed(self, reason: Reason, description: str) -> None:
         self._desk[0].gone.put(reason)
 

@@ -35,7 +35,7 @@ class ServerMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = VirtualLoop()
         self.server = Server(max_rooms=2)
-        self.server.engine._loop = self.loop  # type: ignore[assignment]
+        self.server.engine.running = self.loop  # type: ignore[assignment]
         self.handled: list[Any] = []
         for namespace in SERVED:
             self._register(namespace)
