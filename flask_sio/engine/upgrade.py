@@ -97,10 +97,13 @@ class Upgrade:
         """Go on with a socket that came in at another worker, which has checked it and made
         the 101. Owner's turn.
         """
-        if isinstance(self._session, Connection):
-            self._attach(sock, response, early, owned=True)
-        else:
+        if not isinstance(self._session, Connection):
             self.refuse(sock, http.ws_error(1) if response else None)
+        elif self._engine.has_no_stream_left:  # its descriptor is one more in this process
+            self._engine.say_full()
+            self.refuse(sock, http.unavailable() if response else None)
+        else:
+            self._attach(sock, response, early, owned=True)
 
     def refuse(self, sock: Any, refusal: Response | None) -> None:
         """Answer on such a socket, unless it has been answered, and close it. Owner's turn."""

@@ -200,6 +200,17 @@ def test_an_upgrade_of_a_session_that_has_ended_is_refused(pair: Pair) -> None:
     assert (status, body) == (400, b"Session ID unknown")
 
 
+def test_an_owner_without_descriptors_takes_no_socket(pair: Pair) -> None:
+    """The upgrade gets 503, and its client stays on polling."""
+    visitor = Visitor(pair)
+    pair.home.server.engine._max_streams = 0
+    reader = upgrade(pair.entry, visitor.path)
+    assert reader.response()[0] == 503
+    reader.close()
+    visitor.post('42["echo",1]')
+    assert visitor.get() == ['42["echoed",1]']
+
+
 def test_a_second_upgrade_is_closed(pair: Pair) -> None:
     """It is accepted and closed; the first is unharmed."""
     visitor = Visitor(pair)

@@ -40,9 +40,13 @@ def several(
 @pytest.mark.node
 @pytest.mark.parametrize("worker", WORKERS)
 def test_events_find_their_worker(worker: str, tmp_path: Path) -> None:
-    """Polling, WebSocket and upgrades: every event is acked once and in order, none is refused."""
+    """Polling, WebSocket and upgrades: every event is acked once and in order, none is refused.
+
+    Also where the application was imported before the workers were forked.
+    """
     need_node()
-    with several(tmp_path, worker) as server:
+    options = ("--preload",) if worker == "gthread" else ()
+    with several(tmp_path, worker, *options) as server:
         for mode, upgraded in (("default", 20), ("polling", 0), ("websocket", 20)):
             result = run_node("matrix.mjs", server, mode, 20, 10)
             del result["ms"]
