@@ -110,7 +110,10 @@ class Peer:
         return list(self._asked)
 
     def _late(self, number: int) -> None:
-        self.take_answer(number, http.unavailable())
+        # After a stall timers fire before readable sockets: look once more.
+        for link in list(self.links):
+            link.stream.read_now()
+        self._mesh.loop.soon(self.take_answer, number, http.unavailable())
 
     def end(self) -> None:
         """Fail what waits for it: its sessions have ended with it."""

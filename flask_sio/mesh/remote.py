@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from flask_sio.mesh.mesh import Mesh
     from flask_sio.runtime.loop import Waiter
 
-POST_S = 10.0
-"""How long an owner may take for a POST."""
 SLACK_S = 5.0
-"""How much longer than a silent client's time a GET may take there."""
+"""How much longer than a silent client's time an owner may take.
+
+Until then a held GET is answered by a ping, or its session has ended. An owner that hangs is
+for gunicorn's ``timeout`` to end, and that is noticed at once.
+"""
 
 
 class RemoteSession:
@@ -43,12 +45,15 @@ class RemoteSession:
             head["c"] = content_type
         return frames.join(frames.to_json(head), body)
 
+    @property
+    def _patience_s(self) -> float:
+        options = self._mesh.engine.options
+        return options.ping_interval_s + options.ping_timeout_s + SLACK_S
+
     # -- GET: owner's turn -------------------------------------------------------------
 
     def get(self, held: HeldPoll) -> bool:
-        options = self._mesh.engine.options
-        timeout = options.ping_interval_s + options.ping_timeout_s + SLACK_S
-        self._number = self._peer.ask(self._payload(), held.answer, timeout)
+        self._number = self._peer.ask(self._payload(), held.answer, self._patience_s)
         return self._number > 0
 
     def abandon(self, held: HeldPoll) -> None:
@@ -60,7 +65,7 @@ class RemoteSession:
 
     def post(self, body: bytes) -> Response:
         call = _Call(self._mesh.loop.waiter())
-        self._mesh.loop.call(self._peer.ask, self._payload(body), call.settle, POST_S)
+        self._mesh.loop.call(self._peer.ask, self._payload(body), call.settle, self._patience_s)
         return call.wait()
 
     def end(self, reason: Reason) -> None:

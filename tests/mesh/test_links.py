@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -392,3 +393,22 @@ def test_a_forked_child_has_no_links(runtime: Runtime, folder: Path) -> None:
         home.on_message = lambda _, payload: got.append(payload)
         entry.publish(b"still here")
         pair.home.until(lambda: got)
+
+
+def test_an_owner_that_hangs_is_not_waited_for_for_ever(runtime: Runtime, folder: Path) -> None:
+    """After a silent client's time, and a look at what has come meanwhile, the answer is 503."""
+    server = worker(folder, ping_interval=0.05, ping_timeout=0.05)
+    with plain(runtime, server) as live:
+        http(live, "GET", f"{ENDPOINT}none")
+        with closing(Stranger(live)) as stranger:
+            stranger.hello()
+            answers: list[Any] = []
+            loop, peer = server.engine.loop, server.mesh.peers["hand_1"]
+            loop.call(peer.ask, b"", answers.append, 0.05)
+            live.until(lambda: answers)
+            assert answers[0].status == "503 Service Unavailable"
+            stranger.frame()
+            stranger.send(ANSWER, 1, b'\x00\x00\x00\x15{"s":"200 OK","h":[]}6')
+            live.settle()
+            assert len(answers) == 1
+            assert server.mesh.tags == ["hand_1"]
