@@ -11,7 +11,7 @@ const [url, name] = process.argv.slice(2);
 const io = createRequire(import.meta.url)(name);
 const OLD = name.endsWith("-1") || name.endsWith("-2"); // Engine.IO 3
 const MODES = { polling: ["polling"], websocket: ["websocket"], default: ["polling", "websocket"] };
-const DEADLINE_MS = 40_000;
+const DEADLINE_MS = 90_000;
 
 const TEXT = "é€\u{1f600}\ud800";
 const BYTES = Buffer.from(Array.from({ length: 256 }, (_, value) => value));

@@ -19,7 +19,7 @@ import socketio  # type: ignore[import-untyped]
 from tests.servers.apps.versions import BYTES, TEXT
 
 MODES = {"polling": ["polling"], "websocket": ["websocket"], "default": ["polling", "websocket"]}
-WAIT_S = 30
+WAIT_S = 60
 TOKEN = "a,€&="
 NESTED = {"one": BYTES, "list": [b"", [{"two": BYTES[1:4]}], None, TEXT]}
 

@@ -20,7 +20,8 @@ APP = "tests.servers.apps.versions:app"
 NPM = ["socket.io-client-1", "socket.io-client-2", "socket.io-client-3", "socket.io-client"]
 """The stock client of each generation, as package.json names them; the last is the current."""
 MODES = ["polling", "websocket", "default"]
-GATHERED_S = 60
+GATHERED_S = 100
+"""Far longer than it takes, as the deadlines of what is driven: a busy machine decides nothing."""
 
 pytestmark = pytest.mark.node
 
@@ -44,8 +45,8 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-@pytest.mark.parametrize("worker", ["gevent", "gthread"])
-def test_every_client_since_2014_at_the_same_time(worker: str, tmp_path: Path) -> None:
+@pytest.mark.timeout(200)
+def test_every_client_since_2014_at_the_same_time(tmp_path: Path) -> None:
     """Each connects, says who it is, joins namespaces and is refused others, acknowledges and
     is acknowledged, sends and gets bytes and any text, and comes back after a restart.
 
@@ -55,8 +56,7 @@ def test_every_client_since_2014_at_the_same_time(worker: str, tmp_path: Path) -
     if find_spec("socketio") is None or find_spec("websocket") is None:
         missing("python-socketio, with websocket-client,")
     port = free_port()
-    threads = ["--threads", "8"] if worker == "gthread" else []
-    argv = gunicorn(APP, port, worker, *threads)
+    argv = gunicorn(APP, port, "gevent")
     driven = commands(f"http://127.0.0.1:{port}")
     env = {"ATTENDANTS": str(len(driven) * len(MODES))}
     with ExitStack() as stack:

@@ -71,7 +71,7 @@ def say(sid: str, *args: Any) -> None:
 @server.event
 def ask_me(sid: str, *args: Any) -> Any:
     """Ask the client, and answer with what it answers."""
-    return server.call("question", args, to=sid, timeout=20)
+    return server.call("question", args, to=sid, timeout=60)
 
 
 @server.event
