@@ -107,11 +107,11 @@ def main() -> None:
     else:
         programs = prepare(chosen.peers)
         results = {"machine": machine(), "seconds": chosen.seconds, "samples": []}
+        path = RESULTS / time.strftime("%Y%m%d-%H%M%S.json")
+        RESULTS.mkdir(exist_ok=True)
         for number in range(chosen.rounds):
             results["samples"] += one_round(chosen, programs, number)
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / time.strftime("%Y%m%d-%H%M%S.json")
-        path.write_text(json.dumps(results, indent=1))
+            path.write_text(json.dumps(results, indent=1))  # each round: the next may be broken off
         path.with_suffix(".svg").write_text(report.plot(results))
         print(f"saved {path.relative_to(HERE.parent)} and .svg", file=sys.stderr)
     print(report.text(results))

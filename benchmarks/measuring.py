@@ -198,7 +198,20 @@ def weigh(server: Server, arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def measure(server: Server, row: Row, seconds: float) -> dict[str, Any]:
-    """Measure one row; return what the generator printed, and more."""
+    """Measure one row; return what the generator printed, and more.
+
+    Raises:
+        LoadError: the server did what it should not, or nothing at all.
+    """
+    result = _measure(server, row, seconds)
+    try:
+        row.read(result)
+    except KeyError:
+        raise LoadError(f"no answer within {seconds:g} s") from None
+    return result
+
+
+def _measure(server: Server, row: Row, seconds: float) -> dict[str, Any]:
     arguments = row.load.split()
     if row.is_memory:
         return weigh(server, arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import report, workers
-from benchmarks.measuring import LoadError, Server, load, running, weigh
+from benchmarks.measuring import LoadError, Server, load, measure, running, weigh
 from benchmarks.peers import PEERS, ROOT, MissingError, prepare_c
+from benchmarks.rows import ROWS
 from tests.conftest import missing
 
 SHORT = ["--seconds", "0.2", "--warmup", "0.05"]
@@ -60,6 +62,14 @@ def test_a_probe_is_measured_beside_the_load(ours: Server, kind: str) -> None:
 
     assert result["events"] > 0
     assert result["probe"]["count"] > 0
+
+
+def test_a_row_without_an_answer_is_an_error(ours: Server) -> None:
+    """Where nothing was measured there is no number, and no crash either."""
+    row = dataclasses.replace(ROWS["echo100"], value=("probe", "p99_us"))
+
+    with pytest.raises(LoadError, match="no answer"):
+        measure(ours, row, 0.1)
 
 
 def test_handshakes_are_counted(ours: Server) -> None:
