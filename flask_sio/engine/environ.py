@@ -8,6 +8,8 @@ clients send alike, are stored once.
 from __future__ import annotations
 
 import io
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 _DROPPED = frozenset(
@@ -18,7 +20,6 @@ _DROPPED = frozenset(
         "werkzeug.server.shutdown",
         "werkzeug.socket",
         "wsgi.early_hints",
-        "wsgi.errors",
         "wsgi.file_wrapper",
         "wsgi.input",
         "wsgi.input_terminated",
@@ -26,6 +27,27 @@ _DROPPED = frozenset(
     }
 )
 _NO_BODY = io.BytesIO()
+
+
+class _Errors:
+    """The ``wsgi.errors`` of all connections: Flask's own log handler writes there.
+
+    The server's stream may end with its request; the process's is whatever it is by then.
+    """
+
+    __slots__ = ()
+
+    def write(self, text: str) -> object:
+        return sys.stderr.write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        sys.stderr.writelines(lines)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+_ERRORS = _Errors()
 _SHARED_MAX = 4096
 _SHARED_CHARS = 512
 _PRIVATE = frozenset(
@@ -56,4 +78,5 @@ def slim(environ: dict[str, Any]) -> dict[str, Any]:
             value = share(value)
         kept[share(key)] = value
     kept["wsgi.input"] = _NO_BODY
+    kept["wsgi.errors"] = _ERRORS
     return kept

@@ -700,6 +700,28 @@ def test_importing_the_extension_loads_no_gevent() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_what_a_handler_logs_is_seen() -> None:
+    """Flask's default log handler, which writes to the request's wsgi.errors, works in events."""
+    program = (
+        "import flask, flask_sio\n"
+        "app = flask.Flask('x')\n"
+        "socketio = flask_sio.SocketIO(app, async_mode='threading')\n"
+        "@socketio.on('go')\n"
+        "def go():\n"
+        "    app.logger.warning('seen')\n"
+        "    print('printed', file=flask.request.environ['wsgi.errors'])\n"
+        "    flask.request.environ['wsgi.errors'].writelines(['written'])\n"
+        "with socketio.test_client(app) as client:\n"
+        "    client.emit('go')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    first, *others = done.stderr.splitlines()
+    assert first.endswith("WARNING in <string>: seen")
+    assert others == ["printed", "written"]
+
+
 def test_public_names() -> None:
     """The names a program imports from flask_socketio are at the same place here."""
     names = {"emit", "send", "call", "join_room", "leave_room", "close_room", "rooms"}
