@@ -41,9 +41,9 @@ class Recorder(Mounted):
         """Every one, so that each application's server gets them all."""
 
     def _record(self, record: Record) -> None:
-        self.records.append(record)
         for server in self._servers():
             record.enter(server)
+        self.records.append(record)
 
     # -- events ------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from flask_sio.extension.convention import FlaskConvention
 from flask_sio.extension.hooks import Hooks, When
 from flask_sio.extension.watching import FlaskHook, FlaskWatching
 from flask_sio.server.calling import fitting
-from flask_sio.server.handlers import ANY, check_event, kind_of
+from flask_sio.server.handlers import ANY, Handlers, check_event, kind_of
 from flask_sio.server.patterns import Spec, names_of
 
 if TYPE_CHECKING:
@@ -40,9 +40,16 @@ class Registration:
 
     def enter(self, server: Server, namespace: Spec = "/", hooks: Hooks | None = None) -> None:
         """Register the handler with a server, in its own namespace or else in ``namespace``."""
+        self._enter(server.handlers, namespace, hooks)
+
+    def check(self, server: Server, namespace: Spec = "/") -> None:
+        """Raise what `enter` would, and leave the server as it is."""
+        self._enter(Handlers(server.convention, concurrent=False), namespace, None)
+
+    def _enter(self, handlers: Handlers, namespace: Spec, hooks: Hooks | None) -> None:
         handler = self.handler if hooks is None else Bound(self.handler, hooks)
         where = self.namespace or namespace
-        server.handlers.add(
+        handlers.add(
             self.event,
             handler,
             where,
@@ -295,9 +302,9 @@ class SocketBlueprint(Registrar):
         self._users.add(extension)
 
     def _register(self, registration: Registration) -> None:
-        self._keep(registration)
         for extension in list(self._users):
             extension.blueprint_grew(self, registration)
+        self._keep(registration)
 
     def off(
         self, event: str, handler: Callable[..., Any] | None = None, namespace: Spec | None = None

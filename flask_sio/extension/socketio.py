@@ -134,9 +134,11 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
 
     def _register(self, registration: Registration) -> None:
         registration = replace(registration, namespace=registration.namespace or "/")
-        self._keep(registration)
+        for server in self._servers():
+            registration.check(server)
         for server in self._servers():
             registration.enter(server)
+        self._keep(registration)
 
     def off(
         self, event: str, handler: Callable[..., Any] | None = None, namespace: Spec | None = None
@@ -187,6 +189,9 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         for other, there in self.blueprints:
             if other.name == blueprint.name and (other is not blueprint or there == where):
                 raise ValueError(f"a blueprint {other.name!r} is registered already, in {there!r}")
+        for server in self._servers():
+            for registration in blueprint.handlers:
+                registration.check(server, where)
         self.blueprints.append((blueprint, where))
         self.hooks.of_blueprints.append(blueprint.hooks)
         self.hooks.look()
@@ -199,6 +204,9 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
 
     def blueprint_grew(self, blueprint: SocketBlueprint, registration: Registration) -> None:
         """Take a handler of a blueprint that is registered already."""
+        for other, namespace in self.blueprints:
+            for server in self._servers() if other is blueprint else ():
+                registration.check(server, namespace)
         for other, namespace in self.blueprints:
             for server in self._servers() if other is blueprint else ():
                 registration.enter(server, namespace, blueprint.hooks)
@@ -226,9 +234,9 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         if not isinstance(namespace, Namespace):
             raise ValueError("Not a namespace instance: pass an object, not its class")
         namespace.socketio = self
-        self.namespace_handlers.append(namespace)
         for server in self._servers():
             server.register_namespace(namespace)
+        self.namespace_handlers.append(namespace)
 
     # -- exceptions --------------------------------------------------------------------
 

@@ -80,8 +80,8 @@ class FlaskWatching(Watching):
 
     def _add_hook(self, what: What, fn: Any, namespace: Any, first: bool = False) -> None:
         hook = FlaskHook(what, fn, flask_hook(what, fn), namespace, first)
-        self.watchers.append(hook)
         self._enter_hook(hook)
+        self.watchers.append(hook)
 
     def _remove_hook(self, what: What, fn: Any, namespace: Any) -> None:
         there = [each for each in self._of(what, namespace) if fn is None or each.fn == fn]

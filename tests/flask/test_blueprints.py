@@ -161,3 +161,31 @@ def test_a_wrong_handler_fails_at_the_blueprint() -> None:
     with pytest.raises(TypeError, match="connect"):
         blueprint.on("connect")(connect)
     assert blueprint.handlers == []
+
+
+def test_a_registration_that_fails_leaves_nothing() -> None:
+    """What a server has refused is not there for the next application either."""
+    socketio = SocketIO(Flask("one"), async_mode="threading")
+    socketio.on_event("go", lambda: "kept")
+    there = socketio.listeners("go")
+    with pytest.raises(ValueError, match="nonsense"):
+        socketio.on_event("go", lambda: None, "/job/<nonsense:id>")
+    blueprint = SocketBlueprint("x")
+    blueprint.on_event("go", lambda: "blueprint's")
+    failing = SocketBlueprint("y")
+    failing.on_event("go", lambda: "of one that fails")
+    failing.on_event("more", lambda: None, "/job/<nonsense:id>")
+    with pytest.raises(ValueError, match="nonsense"):
+        socketio.register_blueprint(failing)
+    socketio.register_blueprint(blueprint, "/x")
+    with pytest.raises(ValueError, match="nonsense"):
+        blueprint.on_event("go", lambda: None, "/job/<nonsense:id>")
+    another = Flask("another")
+    socketio.init_app(another)
+    assert socketio.listeners("go") == there
+    assert len(blueprint.listeners("go")) == 1
+    assert [each for each, *_ in socketio.blueprints] == [blueprint]
+    with socketio.test_client(another, "/x") as client:
+        client.connect()
+        assert client.emit("go", callback=True) == "kept"
+        assert client.emit("go", namespace="/x", callback=True) == "blueprint's"
