@@ -51,7 +51,7 @@ class Play:
     def note_log(self, what: str, count: int) -> None:
         """Write what the handlers were given, once they were given so much."""
         log, waited = self.program.log, threading.Event()
-        for _ in range(2000):
+        for _ in range(6000):
             if len(log) >= count:
                 break
             waited.wait(0.01)
@@ -63,7 +63,7 @@ class Play:
     def fetch(self, path: str) -> None:
         """Ask for a page over HTTP."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=20) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=60) as answer:
                 kind = answer.headers["Content-Type"].partition(";")[0]  # we name the charset too
                 self.write(path, [answer.status, kind, answer.read().decode()])
         except urllib.error.HTTPError as error:
@@ -200,6 +200,21 @@ def transports(play: Play) -> None:
             play.write("is let go", visitor.got(1))
 
 
+def site(play: Play) -> None:
+    """A framework's pages beside clients, and a view that speaks to them."""
+    ann, bob = play.visitor("Ann", transports=["polling"]), play.visitor("Bob")
+    play.write("echo", ann.ask("echo", "a", 1))
+    play.fetch("/say/hello")
+    play.write("Ann hears", ann.got(1))
+    play.write("Bob hears", bob.got(1))
+    play.fetch("/say/bye")
+    play.write("Ann hears", ann.got(1))
+    play.write("Bob hears", bob.got(1))
+    for visitor in (ann, bob):
+        play.program.server.disconnect(visitor.sid())
+        play.write("is let go", visitor.got(1))
+
+
 @contextmanager
 def running(program: Any) -> Iterator[str]:
     """Serve a program: with threads as either package's may be, gevent's server for us."""
@@ -214,11 +229,17 @@ def running(program: Any) -> Iterator[str]:
         harness.stop()
 
 
-SCENES = {"classes": classes, "functions": functions, "transports": transports}
+SCENES = {
+    "bottle_site": site,
+    "classes": classes,
+    "functions": functions,
+    "pyramid_site": site,
+    "transports": transports,
+}
 
 
 def main(scene: str) -> None:
-    name = "classes" if scene == "classes" else "functions"
+    name = "functions" if scene == "transports" else scene
     program = import_module(f"tests.peers.{name}")
     how = ("ws", "msgpack") if name == "classes" else ("socket.io", "default")
     with running(program) as url:

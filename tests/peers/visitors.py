@@ -8,7 +8,7 @@ from typing import Any
 import socketio
 from socketio.packet import DISCONNECT
 
-WAIT_S = 5
+WAIT_S = 40
 
 
 class Visitor:
@@ -29,7 +29,12 @@ class Visitor:
     def connect(self, url: str, *namespaces: str, **options: Any) -> str:
         """Connect; return how that ended."""
         packets = options.pop("serializer", "default")
-        self._client = socketio.Client(reconnection=False, handle_sigint=False, serializer=packets)
+        self._client = socketio.Client(
+            reconnection=False,
+            handle_sigint=False,
+            request_timeout=WAIT_S,
+            serializer=packets,
+        )
         for namespace in namespaces or ("/",):
             self._listen(namespace)
         options.setdefault("transports", ["websocket"])
