@@ -13,7 +13,7 @@ NPM := $(shell command -v npm 2>/dev/null)
 # What mypy reads beside the package, as far as it exists.
 TYPED := $(wildcard tests/typing)
 
-.PHONY: help run test check lint docs bench bench-quick bench-micro bench-growth bench-workers fuzz client
+.PHONY: help run test check lint docs bench bench-quick bench-micro bench-growth bench-workers fuzz soak client
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make check   formatting, lint, types, tests"
 	@echo "make docs    build docs/_build/html; warnings are errors"
 	@echo "make fuzz    fuzz every decoder; ARGS=\"--seconds 600 websocket_frames\" for one, for long"
+	@echo "make soak    hundreds of clients of every kind, for minutes; ARGS=--crowd for attackers only"
 	@echo "make bench   measure this server and its peers; needs gcc, pip, npm (also bench-quick,"
 	@echo "             bench-micro, bench-growth, bench-workers)"
 
@@ -63,6 +64,9 @@ bench-workers: $(VENV)/.run
 fuzz: $(VENV)/.test
 	@$(PIP) install --only-binary=atheris --editable '.[fuzz]' 2>/dev/null || true
 	$(PY) -m tests.fuzz $(ARGS)
+
+soak: $(VENV)/.test
+	$(PY) -m tests.soak $(ARGS)
 
 # One stamp per set of extras, renewed when setup.cfg changes. pip comes last in the making of
 # a venv, so one that could not be finished is tried again.

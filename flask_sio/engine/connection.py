@@ -408,7 +408,7 @@ class Connection:
             if state == "closing" and not self.polling.last_words():
                 self.state = "closing"  # the next GET takes the close packet
                 loop = self.engine.loop
-                self._timer = loop.call_at(loop.now() + CLOSING_S, self._forget)
+                self._timer = loop.call_at(loop.now() + self._closing_s, self._forget)
             else:
                 self.polling.retire(eio.NOOP if reason in _SAYS_NO_CLOSE else eio.CLOSE)
         if self.state == "closed":
@@ -424,6 +424,12 @@ class Connection:
             websocket.drop()
         else:
             websocket.close(code)  # nothing when it has closed by itself
+
+    @property
+    def _closing_s(self) -> float:
+        # Who does not poll for this long is gone by any measure.
+        options = self.engine.options
+        return min(CLOSING_S, options.ping_interval_s + options.ping_timeout_s)
 
     def _forget(self) -> None:
         self.end("transport close")

@@ -36,6 +36,8 @@ _SURE = 5
 _SHARE = 0.2
 """Of a processor: a thread that takes more is at work, on a crowded machine too."""
 _MAX_SAID = 100
+_IDLE = ("gevent.hub", "selectors")
+"""Where a loop's thread waits for sockets: a machine that is busy holds it up there."""
 
 titled: dict[CodeType, Callable[[FrameType], str]] = {}
 """Functions whose frames stand for a piece of user code -> who that is."""
@@ -114,9 +116,12 @@ class Watchdog:
             _sleep(TICK_S)
             if self._stopped:
                 return
-            if self._lag() > STALL_S:
+            if self._loop.name == "gevent" and self._lag() > STALL_S:
                 frame = sys._current_frames().get(self.thread)
-                self._seen = None if frame is None else (_culprit(frame), _place(frame))
+                if frame is None or frame.f_globals.get("__name__") in _IDLE:
+                    self._seen = None
+                else:
+                    self._seen = _culprit(frame), _place(frame)
                 del frame
             elif self._mean_s > LAG_S:
                 before, spent = spent, _cpu_times()
