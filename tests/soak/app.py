@@ -17,7 +17,7 @@ logging.basicConfig(level=logging.WARNING)
 
 OPTIONS: dict[str, Any] = {
     "ping_interval": 3,
-    "ping_timeout": 6,
+    "ping_timeout": 15,
     "connect_timeout": 8,
     "upgrade_timeout": 10,
     "body_timeout": 3,
