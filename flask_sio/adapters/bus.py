@@ -29,7 +29,7 @@ Kind = Literal[
     "server_event",
 ]
 
-ReplyKind = Literal["asked", "answer", "result"]
+ReplyKind = Literal["asked", "answer", "result", "unable"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 REPLIES: tuple[ReplyKind, ...] = get_args(ReplyKind)
 
@@ -58,14 +58,15 @@ class Reply:
     """What a server tells the sender of a request.
 
     To an emit: first, once, whom it has asked; then for each of them its answer, or None when
-    it left without one. To anything else its result.
+    it left without one. To anything else its result. ``"unable"`` takes the place of any of
+    these that cannot be written or read.
     """
 
     request: int
     sender: str
     kind: ReplyKind
     ids: tuple[str, ...] = ()
-    """Whom it has asked; of ``"answer"`` the one who answers."""
+    """Whom it has asked; of ``"answer"`` the one who answers, and of ``"unable"`` in its place."""
     value: Any = field(default=None, repr=False)
     """The answer, ``[*args]`` or None; or the result."""
 

@@ -56,6 +56,7 @@ class ClusterAdapter(MemoryAdapter):
         self._inquiries: dict[tuple[str, int], Inquiry] = {}
         """What others want to know of own clients, by who asks and its number there."""
         self._numbers = itertools.count(1)
+        self._warnings: set[str] = set()
         if source.is_open and not source.write_only:
             source.open().join(self)
 
@@ -242,6 +243,9 @@ class ClusterAdapter(MemoryAdapter):
             gathering.asked(reply.sender, reply.ids)
         elif reply.kind == "result":
             gathering.said(reply.sender, reply.value)
+        elif reply.kind == "unable" and not reply.ids:
+            self._warn_once("another server could not say what it was asked; its log may tell why")
+            gathering.lost(reply.sender)
         elif reply.value is not None and gathering.callback is not None:
             self._hear(gathering, reply.ids[0], reply.value)
         elif isinstance(gathering.callback, CallbackWithin):
@@ -359,6 +363,17 @@ class ClusterAdapter(MemoryAdapter):
         own_ids: tuple[str, ...] = (),
         value: Any = None,
     ) -> None:
-        if message.request is not None:
-            reply = Reply(message.request, self.id, kind, own_ids, value)
-            self._source.open().reply(message.sender, reply)
+        if message.request is None:
+            return
+        bus, request = self._source.open(), message.request
+        try:
+            bus.reply(message.sender, Reply(request, self.id, kind, own_ids, value))
+        except (TypeError, ValueError) as error:  # nobody must wait for it in vain
+            self._warn_once("another server's %r cannot be answered: %s", message.kind, error)
+            whom = own_ids if kind == "answer" else ()
+            bus.reply(message.sender, Reply(request, self.id, "unable", whom))
+
+    def _warn_once(self, text: str, *args: object) -> None:
+        if text not in self._warnings:
+            self._warnings.add(text)
+            self._defer(logger.warning, text, *args)

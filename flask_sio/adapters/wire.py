@@ -4,6 +4,9 @@ Layout, numbers big-endian: ``u8`` version; ``u32`` size and bytes of the head, 
 ``u32`` size and bytes of the text; then each attachment, ``u32`` size and bytes. The text of
 an emit is the one that goes to clients, so it is neither escaped nor read on the way. No
 pickle: what comes in are values of these two types, or a `ProtocolError`.
+
+Replies and server events carry what clients have sent, also objects that look like Socket.IO's
+placeholders. So where attachments go is marked by `pack` in a way that no data can forge.
 """
 
 from __future__ import annotations
@@ -16,15 +19,16 @@ from flask_sio.adapters.adapter import BroadcastOptions, SocketRecord
 from flask_sio.adapters.bus import KINDS, REPLIES, Message, Reply
 from flask_sio.adapters.rooms import Room, UserRoom
 from flask_sio.errors import ProtocolError
-from flask_sio.protocol import sio
-from flask_sio.protocol.json_codec import JsonCodec
+from flask_sio.protocol.json_codec import Codec, Default, JsonCodec, to_json
 from flask_sio.protocol.sio import Body
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "pack", "unpack"]
 
 VERSION = 1
 _SIZE = Struct("!I")
 _JSON = JsonCodec()
+_MARK = "_placeholder"
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 
 
 def encode(value: Message | Reply) -> bytes:
@@ -48,11 +52,13 @@ def encode(value: Message | Reply) -> bytes:
         ]
         return _join(head, body or ("", ()))
     head = ["reply", value.request, value.sender, value.kind, list(value.ids)]
-    return _join(head, _JSON.pack([_result(value.value)]))
+    return _join(head, pack([_result(value.value)]))
 
 
 def decode(data: bytes) -> Message | Reply:
     """Return the message or reply of these bytes.
+
+    A reply whose value cannot be read is one of kind ``"unable"``.
 
     Raises:
         ProtocolError: they are none.
@@ -60,7 +66,7 @@ def decode(data: bytes) -> Message | Reply:
     try:
         head, body = _split(data)
         return _message(head, body) if head[0] == "message" else _reply(head, body)
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise ProtocolError(f"no message of a bus: {type(error).__name__}") from error
 
 
@@ -91,6 +97,68 @@ def _split(data: bytes) -> tuple[list[Any], Body]:
         position += size
     head = _JSON.loads(parts[0].decode(), 0)
     return head, (parts[1].decode("utf-8", "surrogatepass"), tuple(parts[2:]))
+
+
+# -- data with bytes --------------------------------------------------------------------
+
+
+def pack(value: Any, codec: Codec = _JSON) -> Body:
+    """Write a value with a mark for each bytes-like; return the text and the bytes.
+
+    The mark is Socket.IO's placeholder. Data that has its key goes into an object of its own,
+    so that only what was bytes is ever filled in; see `unpack`.
+
+    Raises:
+        TypeError: what is no JSON, a loop or too deep a nesting.
+    """
+    body = codec.pack(value)
+    if not body[1]:
+        return body
+    attachments: list[bytes] = []
+    convert = to_json if isinstance(codec, JsonCodec) else None
+    try:
+        marked = _marked(value, attachments, convert)
+    except RecursionError:
+        raise TypeError("data too deep for JSON") from None
+    return codec.dumps(marked), tuple(attachments)
+
+
+def _marked(value: Any, attachments: list[bytes], convert: Default | None) -> Any:
+    if isinstance(value, dict):
+        copy = {key: _marked(each, attachments, convert) for key, each in value.items()}
+        return {_MARK: False, "object": copy} if _MARK in copy else copy
+    if isinstance(value, (list, tuple)):
+        return [_marked(each, attachments, convert) for each in value]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        attachments.append(bytes(value))
+        return {_MARK: True, "num": len(attachments) - 1}
+    if convert is None or value is None or isinstance(value, (str, int, float)):
+        return value
+    return _marked(convert(value), attachments, convert)
+
+
+def unpack(body: Body, codec: Codec = _JSON) -> Any:
+    """Return the value that `pack` has written.
+
+    Raises:
+        ValueError: it has not; or another of ``_UNREADABLE``.
+    """
+    text, attachments = body
+    value = codec.loads(text, 0)
+    return _filled(value, attachments) if attachments else value
+
+
+def _filled(value: Any, attachments: Sequence[bytes]) -> Any:
+    if isinstance(value, list):
+        return [_filled(each, attachments) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get(_MARK) is True:
+        number = value["num"]
+        _need(type(number) is int and number >= 0)
+        return attachments[number]
+    inner = value["object"] if _MARK in value else value
+    return {key: _filled(each, attachments) for key, each in inner.items()}
 
 
 # -- messages ---------------------------------------------------------------------------
@@ -129,8 +197,11 @@ def _reply(head: Sequence[Any], body: Body) -> Reply:
     _, request, sender, kind, ids = head
     _need(kind in REPLIES and isinstance(sender, str) and type(request) is int)
     _need(isinstance(ids, list) and all(isinstance(each, str) for each in ids))
-    (value,) = sio.restore(body, _JSON)
-    return Reply(request, sender, kind, tuple(ids), _read_result(value))
+    try:
+        value = _read_result(unpack(body)[0])
+    except _UNREADABLE:  # whoever waits for it must not wait in vain
+        return Reply(request, sender, "unable", tuple(ids) if kind == "answer" else ())
+    return Reply(request, sender, kind, tuple(ids), value)
 
 
 def _need(holds: bool) -> None:

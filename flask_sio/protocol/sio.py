@@ -297,12 +297,6 @@ def render(packet: Packet, codec: Codec = _DEFAULT_CODEC) -> Body:
     return ("" if data is None else codec.dumps(data)), ()
 
 
-def restore(body: Body, codec: Codec = _DEFAULT_CODEC) -> Any:
-    """Return the data that `render` has rendered, as a peer would read it."""
-    text, attachments = body
-    return _restore(codec.loads(text, 0), list(attachments))
-
-
 def compose(packet: Packet, body: Body) -> Encoded:
     """Return a packet whose data `render` has rendered. Never raises."""
     text, attachments = body

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from flask_sio.adapters import wire
 from flask_sio.adapters.adapter import EVERYBODY, BroadcastOptions, EmitResult, SocketRecord
 from flask_sio.adapters.answers import Found
 from flask_sio.errors import TimeoutError
@@ -270,8 +271,8 @@ class ServerNamespace(HandlersOf, BroadcastOperator):
         return found
 
     def _render(self, event: str, args: tuple[Any, ...]) -> sio.Body:
-        packet = sio.Packet(sio.EVENT, self._namespace, [event, *args])
-        return sio.render(packet, self._server.json)
+        sio.check_outgoing(sio.Packet(sio.EVENT, self._namespace, [event, *args]))
+        return wire.pack([event, *args], self._server.json)
 
     def timeout(self, seconds: float | None) -> Self:
         return type(self)(self._server, self._namespace, self._options, seconds)

@@ -12,6 +12,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from flask_sio.adapters import wire
 from flask_sio.adapters.adapter import Adapter
 from flask_sio.adapters.cluster import ClusterAdapter
 from flask_sio.adapters.memory import MemoryAdapter
@@ -257,7 +258,7 @@ class Server(Registering, Emitting):
 
     def handle_server_event(self, namespace: str, body: sio.Body) -> list[Any]:
         """Run what was registered for another server's event; return its answer, if any."""
-        event, *args = sio.restore(body, self.json)
+        event, *args = wire.unpack(body, self.json)
         fn = self.server_events.get((namespace, event))
         return [] if fn is None else [self.convention.invoke_bare(fn, tuple(args))]
 

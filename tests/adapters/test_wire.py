@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -151,3 +152,51 @@ def test_a_head_of_another_shape_is_refused(head: str) -> None:
     data = b"\x01" + len(head).to_bytes(4, "big") + head.encode()
     with pytest.raises(ProtocolError):
         decode(data + len(text).to_bytes(4, "big") + text)
+
+
+FORGED = st.sampled_from(
+    [
+        {"_placeholder": True, "num": 0},
+        {"_placeholder": True, "num": 9},
+        {"_placeholder": True},
+        {"_placeholder": False, "object": 7},
+        {"_placeholder": False, "object": {"_placeholder": True, "num": 0}},
+    ]
+)
+
+
+@given(st.lists(st.one_of(FORGED, st.binary(max_size=4), st.lists(FORGED, max_size=2)), max_size=5))
+def test_what_looks_like_an_attachment_stays_what_it_is(answer: list[Any]) -> None:
+    """Clients may send such objects; with and without true attachments beside them."""
+    reply = Reply(3, "me", "answer", ("sid",), answer)
+    assert decode(encode(reply)) == reply
+
+
+def test_attachments_of_objects_are_found() -> None:
+    """Also inside what only JSON's rules turn into an object, beside a client's forgery."""
+
+    @dataclass
+    class Picture:
+        pixels: bytes
+        label: Any
+
+    forged = {"_placeholder": True, "num": 5}
+    reply = Reply(3, "me", "result", value=[Picture(b"\x00", forged)])
+    decoded = decode(encode(reply))
+    assert isinstance(decoded, Reply)
+    assert decoded.value == [{"pixels": b"\x00", "label": forged}]
+
+
+@pytest.mark.parametrize("kind", ["result", "answer"])
+def test_a_reply_that_cannot_be_read_says_so(kind: str) -> None:
+    """Whoever waits for it goes on: of an answer it is known whose it would have been."""
+    head = f'["reply",3,"me","{kind}",["sid"]]'.encode()
+    for text, more in (
+        (b"[", b""),
+        (b"[7]", b""),
+        (b"[]", b""),
+        (b'[{"value":{"_placeholder":true,"num":1}}]', b"\x00\x00\x00\x01x"),
+    ):
+        data = b"\x01" + len(head).to_bytes(4, "big") + head + len(text).to_bytes(4, "big") + text
+        ids = ("sid",) if kind == "answer" else ()
+        assert decode(data + more) == Reply(3, "me", "unable", ids)

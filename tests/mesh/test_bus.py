@@ -8,7 +8,8 @@ from pathlib import Path
 import gevent
 import pytest
 
-from flask_sio import Server, TimeoutError, ids
+from flask_sio import DisconnectedError, Server, TimeoutError, ids
+from flask_sio.adapters.adapter import QUERY_S
 from flask_sio.adapters.cluster import ClusterAdapter
 from flask_sio.mesh.bus import MeshBus
 from tests.live import WAIT_S, Runtime
@@ -94,3 +95,75 @@ def test_a_thread_before_the_first_request_reaches_nobody(
     thread.join(WAIT_S)
     assert "before this worker's first request" in caplog.text
     assert not server.engine.has_loop
+
+
+def test_what_looks_like_an_attachment_breaks_no_question(pair: Pair) -> None:
+    """A client's auth and its answers arrive at other workers as it has sent them."""
+    forged = {"_placeholder": True, "num": 9}
+    at_home = Peer(pair.home, join='40{"_placeholder":true,"num":9}')
+    server, answers = pair.entry.server, []
+    (found,) = server.of("/").fetch_sockets()
+    assert (found.id, found.handshake.auth) == (at_home.sid, forged)
+
+    def ask() -> None:
+        answers.append(server.call("question", to=at_home.sid))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert at_home.text() == '421["question"]'
+    at_home.send('431[{"_placeholder":true,"num":9}]')
+    thread.join(WAIT_S)
+    assert answers == [forged]
+    at_home.leave()
+
+
+def test_server_events_keep_what_looks_like_an_attachment(pair: Pair) -> None:
+    """With true bytes beside it."""
+    forged = {"_placeholder": True, "num": 0}
+
+    @pair.home.server.on_server_event("told")
+    def told(first: object, second: object) -> list[object]:
+        return [second, first]
+
+    Peer(pair.home).leave()  # a server that nobody has reached has nothing to say
+    server = pair.entry.server
+    assert server.of("/").server_side_call("told", forged, b"\x00") == [[b"\x00", forged]]
+
+
+def test_what_cannot_be_told_is_no_silence(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker whose answer cannot be written is named at once, and says why, once."""
+    at_home, at_entry = Peer(pair.home), Peer(pair.entry)
+    pair.home.server.socket(at_home.sid).data["thing"] = object()
+    pair.home.server.enter_room(at_home.sid, frozenset({1}))
+    server = pair.entry.server
+    began = server.engine.loop.now()
+    for _ in range(2):
+        found = server.of("/").fetch_sockets()
+        assert [each.id for each in found] == [at_entry.sid]
+        assert found.missing == (HOME_TAG,)
+        assert server.all_rooms() == []
+    assert server.engine.loop.now() - began < 4 * QUERY_S
+    pair.home.settle()
+    assert caplog.text.count("cannot be answered") == 1
+    for peer in (at_home, at_entry):
+        peer.leave()
+
+
+def test_an_answer_that_cannot_be_told_is_none(pair: Pair) -> None:
+    """It is too big for a frame: who asks learns at once that none comes."""
+    at_home = Peer(pair.home)
+    pair.home.server.mesh.max_payload = 1000
+    server, caught = pair.entry.server, []
+
+    def ask() -> None:
+        with pytest.raises(DisconnectedError) as error:
+            server.call("question", to=at_home.sid, timeout=None)
+        caught.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert at_home.text() == '421["question"]'
+    at_home.send('431["' + "x" * 1000 + '"]')
+    thread.join(WAIT_S)
+    assert len(caught) == 1
+    at_home.leave()
