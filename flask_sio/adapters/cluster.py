@@ -163,6 +163,9 @@ class ClusterAdapter(MemoryAdapter):
         """Send what is to be answered; return the gathering, and who got it.
 
         It borrows the loop, for a server that no client has reached, until it is over.
+
+        Raises:
+            TypeError, ValueError: it cannot be sent.
         """
         if self._source.write_only:
             raise RuntimeError("a write-only message queue brings no answers back")
@@ -177,7 +180,11 @@ class ClusterAdapter(MemoryAdapter):
         gathering.when_over(lambda: self._home.give_back(borrower))
         if isinstance(callback, CallbackWithin):
             loop.run(self._limit, loop, number, gathering, callback, message.namespace)
-        heard = self._publish(replace(message, request=number))
+        try:
+            heard = self._publish(replace(message, request=number))
+        except BaseException:
+            loop.call(gathering.end)
+            raise
         loop.run(self._published, gathering, set(others).difference(heard))
         return gathering, heard
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from uuid import UUID
 
 import gevent
 import pytest
@@ -167,3 +168,17 @@ def test_an_answer_that_cannot_be_told_is_none(pair: Pair) -> None:
     thread.join(WAIT_S)
     assert len(caught) == 1
     at_home.leave()
+
+
+def test_what_cannot_be_asked_leaves_nothing(pair: Pair) -> None:
+    """It raises where it is asked; no loop stays borrowed, and nobody is waited for."""
+    server = pair.entry.server
+    borrowed = server.engine.loop.call(lambda: set(server.engine._borrowers))
+    room = UUID(int=1)
+    with pytest.raises(TypeError, match="rooms of several servers"):
+        server.emit("question", to=room, callback=print)
+    with pytest.raises(TypeError, match="rooms of several servers"):
+        server.of("/").to(("a", room)).call("question")
+    assert isinstance(server.adapter, ClusterAdapter)
+    assert not server.adapter._gatherings
+    assert server.engine.loop.call(lambda: set(server.engine._borrowers)) == borrowed
