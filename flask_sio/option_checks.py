@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from flask_sio import ids
 from flask_sio.adapters.queue import MessageQueue
+from flask_sio.coroutines import is_async
 from flask_sio.engine.cookie import EngineCookie
 from flask_sio.engine.cors import CorsPolicy, is_header_name
 from flask_sio.engine.proxies import Proxies
@@ -204,7 +205,7 @@ def _queue(value: Any) -> Any:
 
 
 def _function(value: Any) -> Any:
-    _need(callable(value))
+    _need(callable(value) and not is_async(value))  # a coroutine is true: it would let all in
     return value
 
 
@@ -273,8 +274,8 @@ CHECKS: dict[str, Check] = {
     "json": Check("None or an object with dumps and loads", _or_none(_module)),
     "serve_client": _BOOL,
     "client_dir": Check("None or a directory's path", _or_none(_directory)),
-    "allow_request": Check("None or a function", _or_none(_function)),
-    "generate_id": Check("None or a function", _or_none(_function)),
+    "allow_request": Check("None or a function, not async", _or_none(_function)),
+    "generate_id": Check("None or a function, not async", _or_none(_function)),
     "host_tag": Check("None or 2 characters of [A-Za-z0-9_-]", _or_none(_host_tag)),
     "client_manager": Check("None or a flask_sio.MessageQueue", _queue),
     "health": _BOOL,

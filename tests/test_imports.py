@@ -15,6 +15,7 @@ import flask_sio
 ROOT = Path(flask_sio.__file__).parent
 RANKS = {
     "errors": 0,
+    "coroutines": 0,
     "ids": 1,
     "protocol": 1,
     "runtime": 2,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from inspect import Parameter, signature
+from inspect import Parameter, isawaitable, signature
 from typing import Any
 
+from flask_sio.coroutines import is_async
 from flask_sio.engine.http import Headers, Response
 from flask_sio.engine.proxies import Proxies
 from flask_sio.errors import ConfigError
@@ -37,7 +38,7 @@ _STARRED = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _ACCEPTED = (
     "None (same origin), '*', an origin such as 'https://example.com', a compiled regular "
-    "expression, a list of these, or a function of (origin) or (origin, environ)"
+    "expression, a list of these, or a function, not async, of (origin) or (origin, environ)"
 )
 
 
@@ -188,10 +189,12 @@ def _compile(allowed: Any) -> Check:
 
 def _predicate(function: Callable[..., Any]) -> Check:
     """Read the arity once: (origin) or (origin, environ)."""
+    if is_async(function):
+        raise _refuse(function)
     try:
         parameters = signature(function).parameters.values()
     except (TypeError, ValueError):  # a builtin that tells nothing takes one
-        return lambda origin, environ: bool(function(origin))
+        return lambda origin, environ: _is_yes(function(origin))
     positional = [p for p in parameters if p.kind in _POSITIONAL]
     needed = [p for p in parameters if p.default is Parameter.empty and p.kind not in _STARRED]
     starred = any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
@@ -200,8 +203,13 @@ def _predicate(function: Callable[..., Any]) -> Check:
     # An optional second one is ours by its name only: it may bind a value of the user's.
     second = positional[1] if len(positional) > 1 else None
     if starred or (second is not None and (second in needed or second.name == "environ")):
-        return lambda origin, environ: bool(function(origin, environ))
-    return lambda origin, environ: bool(function(origin))
+        return lambda origin, environ: _is_yes(function(origin, environ))
+    return lambda origin, environ: _is_yes(function(origin))
+
+
+def _is_yes(answer: Any) -> bool:
+    """Read a function's answer; one that nobody has awaited is none."""
+    return bool(answer) and not isawaitable(answer)
 
 
 def _checked(origin: str) -> str:

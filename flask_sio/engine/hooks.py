@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from inspect import isawaitable
 from typing import Any, NamedTuple
 from wsgiref.headers import Headers
 
@@ -86,6 +87,8 @@ class EngineHooks:
         try:
             with self.surround(environ):
                 answer = allow_request(environ)
+            if isawaitable(answer):
+                raise TypeError("its answer was not awaited")
         except ConnectionRefusedError as error:
             answer = error.payload["message"] if error.args else False
         except Exception as error:  # noqa: BLE001 # user code

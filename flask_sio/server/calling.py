@@ -6,7 +6,9 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["Placed", "cut", "fitting", "name_of"]
+from flask_sio.coroutines import is_async
+
+__all__ = ["Placed", "check_function", "cut", "fitting", "name_of"]
 
 Function = Callable[..., Any]
 
@@ -101,6 +103,18 @@ class Placed:
             if name in values and index <= len(given):
                 given.insert(index, values.pop(name))
         return self._fn(*given, **values)
+
+
+def check_function(fn: Any, whose: str) -> None:
+    """Refuse what cannot be called here.
+
+    Raises:
+        TypeError: no function, or an async one, whose coroutine nobody would await.
+    """
+    if is_async(fn):
+        raise TypeError(f"{whose} needs a 'def': nothing awaits the 'async def' {name_of(fn)}")
+    if not callable(fn):
+        raise TypeError(f"{whose} needs a function, not {fn!r}")
 
 
 def _has_parameter(fn: Function, name: str) -> bool:

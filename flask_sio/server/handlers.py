@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
 from dataclasses import dataclass, field, replace
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flask_sio.protocol import sio
@@ -44,6 +45,7 @@ __all__ = [
     "NOTHING",
     "Registered",
     "check_event",
+    "is_refusal",
     "kind_of",
 ]
 
@@ -368,6 +370,19 @@ def check_event(event: str | int) -> None:
     """
     if event != ANY and kind_of(event) == "event":
         sio.check_name(event)
+
+
+def is_refusal(answer: Any) -> bool:
+    """Whether a connect handler, or middleware, has refused its client by what it returned.
+
+    Raises:
+        TypeError: a coroutine: nobody has awaited it, so nobody knows.
+    """
+    if isawaitable(answer):
+        if hasattr(answer, "close"):
+            answer.close()
+        raise TypeError("an answer to a connect was not awaited, which refuses the client")
+    return answer is False
 
 
 def kind_of(event: str | int) -> Registered:

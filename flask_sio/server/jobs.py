@@ -18,7 +18,7 @@ from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.runtime import watchdog
 from flask_sio.server.beside import beside
-from flask_sio.server.handlers import ANY, INTERNAL_ERROR, NOBODY, Handler
+from flask_sio.server.handlers import ANY, INTERNAL_ERROR, NOBODY, Handler, is_refusal
 from flask_sio.server.late import Ack
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ class ConnectJob(_Job):
             fn = handler.fn
             if guards and handler is first:
                 fn = server.convention.guarded(socket, [each.call for each in guards], fn)
-            if server.invoke(socket, "connect", fn, self.args, "connect") is False:
+            if is_refusal(server.invoke(socket, "connect", fn, self.args, "connect")):
                 return server.codec.encode_control(
                     socket.client.refusal(socket.namespace, REJECTED)
                 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from flask_sio.server.calling import fitting, name_of
+from flask_sio.server.calling import check_function, fitting, name_of
 
 if TYPE_CHECKING:
     from flask_sio.server.socket import Socket
@@ -125,8 +125,9 @@ def hook(what: What, fn: Any, any_namespace: bool) -> Called:
     is_slow = what in ("high_water", "drain")
     if is_slow and any_namespace:
         count, rule = 2, rule.replace("(sid)", "(namespace, sid)")
+    check_function(fn, rule.partition(" ")[0])
     is_listener = what in ("incoming", "outgoing")
-    if not callable(fn) or (not is_listener and fitting(fn, count) is None):
+    if not is_listener and fitting(fn, count) is None:
         raise TypeError(f"{rule}; {name_of(fn)} does not")
     if what == "connect":
         return lambda socket, event, args: fn(socket)

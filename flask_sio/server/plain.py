@@ -9,7 +9,7 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask_sio.server.calling import Placed, cut, name_of
+from flask_sio.server.calling import Placed, check_function, cut, name_of
 from flask_sio.server.handlers import (
     ANY,
     FAILED_LINE,
@@ -17,6 +17,7 @@ from flask_sio.server.handlers import (
     Function,
     Kind,
     Registered,
+    is_refusal,
     kind_of,
 )
 from flask_sio.server.middleware import Called
@@ -52,6 +53,7 @@ class PlainConvention:
         any_namespace: bool = False,
         names: tuple[str, ...] = (),
     ) -> Function:
+        check_function(fn, f"a handler of {kind}" if kind != "event" else "a handler")
         if names:
             fn = Placed(fn, names)
         skip = int(any_namespace) + (2 if kind == "connect" else 1)  # what is not the client's
@@ -68,6 +70,7 @@ class PlainConvention:
         spec = namespace.namespace
         any_namespace, names = spec == ANY or is_pattern(spec), names_of(spec)
         if namespace.handles_by_trigger(event):
+            check_function(namespace.trigger_event, "a namespace")
             namespace._adapt = Methods(partial(_adapt_method, names=names))
             fn: Function = partial(namespace.trigger_event, event)
             return _Anything(Placed(fn, names), False, True) if any_namespace else fn
@@ -94,6 +97,7 @@ class PlainConvention:
         return Context().run(fn, *args)
 
     def callback(self, fn: Function) -> Function:
+        check_function(fn, "callback=")
         return fn
 
     def hears_emits(self) -> bool:
@@ -107,7 +111,7 @@ class PlainConvention:
     def guarded(self, socket: Socket, middleware: Sequence[Called], handler: Function) -> Function:
         def connect(*args: Any) -> Any:
             for each in middleware:
-                if each(socket, "connect", args[2:]) is False:
+                if is_refusal(each(socket, "connect", args[2:])):
                     return False
             if handler.__class__ is _Anything:
                 return handler(socket, args[1:])
@@ -175,6 +179,7 @@ class Methods:
 
 def _adapt_method(event: str, method: Function, names: tuple[str, ...] = ()) -> Function:
     """Return a method as `Namespace.trigger_event` calls it, names and all."""
+    check_function(method, "a handler")
     kind = kind_of(event)
     if names:
         method = Placed(method, names)

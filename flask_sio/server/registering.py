@@ -12,6 +12,7 @@ from flask_sio.adapters.rooms import RoomEvent
 from flask_sio.engine.hooks import ConnectionFailure, HeadersHook
 from flask_sio.engine.server import Engine
 from flask_sio.server.around import Around, EventHook
+from flask_sio.server.calling import check_function
 from flask_sio.server.handlers import ANY, Convention, Handlers
 from flask_sio.server.middleware import What, hook
 from flask_sio.server.patterns import Spec, is_pattern
@@ -103,6 +104,7 @@ class Registering(Watching):
         Raises:
             TypeError: no function.
         """
+        check_function(hook, "around_event()")
         around = getattr(self.invoke, "__self__", None)
         if not isinstance(around, Around):
             around = Around(self.engine, self.convention.invoke)
@@ -135,6 +137,7 @@ class Registering(Watching):
         Before its first client's connect handlers. The namespace is forgotten when its
         last client has left, and is new again for the next. What it raises is logged.
         """
+        check_function(fn, "on_namespace_created()")
         self.namespace_created = (*self.namespace_created, fn)
         return fn
 
@@ -147,6 +150,7 @@ class Registering(Watching):
 
         It runs before the answer is sent, in the server's thread. What it raises is logged.
         """
+        check_function(fn, "on_connection_error()")
         hooks = self.engine.hooks
         hooks.connection_error = (*hooks.connection_error, fn)
         return fn
@@ -158,12 +162,14 @@ class Registering(Watching):
         an empty `wsgiref.headers.Headers`. What it raises is logged once, and what no
         answer can carry is left out.
         """
+        check_function(fn, "on_initial_headers()")
         hooks = self.engine.hooks
         hooks.initial_headers = (*hooks.initial_headers, fn)
         return fn
 
     def on_headers(self, fn: H) -> H:
         """Let ``fn(headers, environ)`` add headers to every answer; see `on_initial_headers`."""
+        check_function(fn, "on_headers()")
         hooks = self.engine.hooks
         hooks.headers = (*hooks.headers, fn)
         return fn
@@ -184,6 +190,7 @@ class Registering(Watching):
         check_room_event(event)
 
         def register(fn: F) -> F:
+            check_function(fn, "on_room_event()")
             self.room_events.add(event, fn)
             return fn
 
@@ -198,6 +205,7 @@ class Registering(Watching):
         """
 
         def register(fn: F) -> F:
+            check_function(fn, "on_server_event()")
             self.server_events[namespace or "/", event] = fn
             return fn
 

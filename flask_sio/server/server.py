@@ -30,7 +30,7 @@ from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.client import Client
 from flask_sio.server.client3 import Client3
 from flask_sio.server.emitting import Emitting
-from flask_sio.server.handlers import Convention, Function, Handlers
+from flask_sio.server.handlers import Convention, Function, Handlers, kind_of
 from flask_sio.server.home import ServerHome
 from flask_sio.server.input import Lobby, lobby_size
 from flask_sio.server.namespace import LiveNamespace
@@ -233,6 +233,9 @@ class Server(Registering, Emitting):
         """
         if not isinstance(namespace, Namespace):
             raise ValueError("Not a namespace instance: pass an object, not its class")
+        names = (name.removeprefix("on_") for name in dir(namespace) if name.startswith("on_"))
+        for event in ("event", *names):  # a wrong method fails here, not at its first event
+            self.convention.bind(namespace, event, kind_of(event))
         namespace.server = self
         self.handlers.add_class(namespace)
 

@@ -13,6 +13,7 @@ from django.utils.functional import LazyObject
 
 from flask_sio.errors import ConnectionRefusedError
 from flask_sio.mounts.django.events import current_event
+from flask_sio.server.calling import check_function
 
 __all__ = ["LOGIN_MESSAGE", "current_user_id", "login_required", "request"]
 
@@ -46,6 +47,8 @@ def login_required(handler: F) -> F:
     Of a connect handler the client is refused. Of an event's, where the user has logged out
     since, the client is disconnected and the handler does not run.
     """
+
+    check_function(handler, "login_required")
 
     @functools.wraps(handler)
     def checked(*args: Any) -> Any:
