@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from flask_sio.server.patterns import check_spec
+
 __all__ = ["HookTable", "Hooks", "When"]
 
 Function = Callable[..., Any]
@@ -61,6 +63,7 @@ class HookTable:
         """Return the scope of a namespace, for registration; None is everywhere."""
         if namespace is None or namespace == "*":
             return self.everywhere
+        check_spec(namespace)
         return self.by_namespace.setdefault(namespace, Hooks())
 
     def look(self) -> None:

@@ -16,7 +16,7 @@ from flask_sio.extension.hooks import Hooks, When
 from flask_sio.extension.watching import FlaskHook, FlaskWatching
 from flask_sio.server.calling import fitting
 from flask_sio.server.handlers import ANY, Handlers, check_event, kind_of
-from flask_sio.server.patterns import Spec, names_of
+from flask_sio.server.patterns import Spec, check_spec, names_of
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -158,6 +158,7 @@ class Registrar(FlaskWatching):
 
     def _check_and_register(self, registration: Registration) -> None:
         check_event(registration.event)
+        check_spec(registration.namespace)
         # A wrong handler fails here, with or without a server.
         event, handler = registration.event, registration.handler
         where = self._default_namespace(registration.namespace)
@@ -289,6 +290,7 @@ class SocketBlueprint(Registrar):
 
     def __init__(self, name: str, namespace: Spec | None = None) -> None:
         super().__init__()
+        check_spec(namespace)
         self.name = name
         self.namespace = namespace
         """Where its handlers are for; a handler, or its registration, may name another."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask_sio.extension.callables import as_sync
 from flask_sio.server.calling import cut, fitting, name_of
 from flask_sio.server.middleware import Called, What
+from flask_sio.server.patterns import check_spec
 from flask_sio.server.watching import Watching
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class FlaskWatching(Watching):
         raise NotImplementedError
 
     def _add_hook(self, what: What, fn: Any, namespace: Any, first: bool = False) -> None:
+        check_spec(namespace)
         hook = FlaskHook(what, fn, flask_hook(what, fn), namespace, first)
         self._enter_hook(hook)
         self.watchers.append(hook)

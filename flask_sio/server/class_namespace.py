@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from flask_sio.server.patterns import Spec, is_pattern
+from flask_sio.server.patterns import Spec, check_spec, is_pattern
 
 if TYPE_CHECKING:
     from flask_sio.adapters.adapter import EmitResult
@@ -38,6 +38,7 @@ class Namespace:
     """How the convention wants a method called by `trigger_event`; set at registration."""
 
     def __init__(self, namespace: Spec | None = None) -> None:
+        check_spec(namespace)
         self.namespace = namespace or "/"
 
     def _where(self, namespace: str | None) -> str:

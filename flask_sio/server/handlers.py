@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flask_sio.protocol import sio
 from flask_sio.server.middleware import Called, Middleware
-from flask_sio.server.patterns import Parent, Patterns, Spec, is_pattern, names_of
+from flask_sio.server.patterns import Parent, Patterns, Spec, check_spec, is_pattern, names_of
 
 if TYPE_CHECKING:
     from flask_sio.adapters.adapter import BroadcastOptions
@@ -206,9 +206,10 @@ class Handlers:
 
         Raises:
             TypeError: the function cannot take what it will be given.
-            ValueError: a name that no event can have.
+            ValueError: a name that no event, or no namespace, can have.
         """
         check_event(event)
+        check_spec(namespace)
         any_event, is_many = event == ANY, namespace == ANY or is_pattern(namespace)
         names = names_of(namespace)
         adapted = self.convention.adapt(kind_of(event), fn, any_event, is_many, names)
@@ -254,6 +255,7 @@ class Handlers:
     def add_class(self, namespace: Namespace) -> None:
         """Register an object whose ``on_...`` methods handle a namespace. Any thread."""
         spec = namespace.namespace
+        check_spec(spec)
         if is_pattern(spec):
             self.patterns.parent(spec, self.convention.converters).instance = namespace
         else:

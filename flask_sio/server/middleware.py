@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from flask_sio.server.calling import check_function, fitting, name_of
+from flask_sio.server.patterns import check_spec
 
 if TYPE_CHECKING:
     from flask_sio.server.socket import Socket
@@ -63,7 +64,12 @@ class Middleware:
     def add(
         self, what: What, namespace: Any, call: Called, source: Function, first: bool = False
     ) -> None:
-        """Register a function; ``first`` before those there are."""
+        """Register a function; ``first`` before those there are.
+
+        Raises:
+            ValueError: a name that no namespace can have.
+        """
+        check_spec(namespace)
         there, new = self._hooks.get((what, namespace), ()), Hook(call, source)
         self._set(what, namespace, (new, *there) if first else (*there, new))
 

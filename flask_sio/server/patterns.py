@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from flask_sio.protocol import sio
 from flask_sio.server.calling import fitting, name_of
 
 if TYPE_CHECKING:
     from flask_sio.server.class_namespace import Namespace
     from flask_sio.server.handlers import Handler
 
-__all__ = ["NO_VALUES", "UNDECIDED", "Parent", "Patterns", "Spec", "is_pattern", "names_of"]
+__all__ = ["NO_VALUES", "UNDECIDED", "Parent", "Patterns", "Spec", "check_spec", "is_pattern", "names_of"]
 
 Spec = str | re.Pattern[str] | Callable[[str, Any], Any]
 """What handlers are registered for: a namespace's name, or a pattern of names."""
@@ -37,6 +38,20 @@ Converters = Mapping[str, Any]
 def is_pattern(namespace: Any) -> bool:
     """Whether handlers of this are for namespaces that are recognised, not for one."""
     return "<" in namespace if isinstance(namespace, str) else True
+
+
+def check_spec(namespace: Any) -> None:
+    """Refuse a name that no client can ask for.
+
+    Raises:
+        ValueError: it is one; the text has the name that may be meant.
+    """
+    if not isinstance(namespace, str) or namespace == "*":
+        return
+    if not namespace.startswith("/"):
+        raise ValueError(f"no namespace is called {namespace!r}: write {'/' + namespace!r}")
+    if not is_pattern(namespace):
+        sio.check_namespace(namespace)
 
 
 def names_of(namespace: Any) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from flask_sio.server.around import Around, EventHook
 from flask_sio.server.calling import check_function
 from flask_sio.server.handlers import ANY, Convention, Handlers
 from flask_sio.server.middleware import What, hook
-from flask_sio.server.patterns import Spec, is_pattern
+from flask_sio.server.patterns import Spec, check_spec, is_pattern
 from flask_sio.server.room_events import RoomEvents, check_room_event
 from flask_sio.server.watching import Watching
 
@@ -203,6 +203,8 @@ class Registering(Watching):
         `ServerNamespace.server_side_call`. It replaces an earlier one, and runs without any
         client, on a worker.
         """
+
+        check_spec(namespace)
 
         def register(fn: F) -> F:
             check_function(fn, "on_server_event()")
