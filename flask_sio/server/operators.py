@@ -39,7 +39,7 @@ _NOT_SAID: Any = object()
 class BroadcastOperator:
     """Some clients of a namespace, and how what is sent to them is sent."""
 
-    __slots__ = ("_namespace", "_options", "_server", "_timeout")
+    __slots__ = ("_namespace", "_options", "_picked", "_server", "_timeout")
 
     def __init__(
         self,
@@ -47,23 +47,29 @@ class BroadcastOperator:
         namespace: str,
         options: BroadcastOptions = EVERYBODY,
         timeout: Any = _NOT_SAID,
+        picked: tuple[tuple[str, ...], tuple[Room, ...]] | None = None,
     ) -> None:
         self._server = server
         self._namespace = namespace
         self._options = options
         self._timeout: Any = timeout
+        self._picked = picked
+        """Whom `where` has found, and the rooms named since."""
 
     def _with(self, **changes: Any) -> BroadcastOperator:
         options = self._options._replace(**changes)
-        return BroadcastOperator(self._server, self._namespace, options, self._timeout)
+        return BroadcastOperator(
+            self._server, self._namespace, options, self._timeout, self._picked
+        )
 
     # -- whom --------------------------------------------------------------------------
 
     def to(self, *rooms: Room, user: Any = None) -> BroadcastOperator:
         """Reach who is in any of these rooms, beside those named before; each once.
 
-        A room is a name, a socket's id, or a list, tuple or set of these. ``user``: a user's
-        id, or several, for all clients of that user.
+        After `where` only those that it has found, of who is in the rooms now. A room is a
+        name, a socket's id, or a list, tuple or set of these. ``user``: a user's id, or
+        several, for all clients of that user.
 
         Raises:
             TypeError: no room at all; that would be everybody.
@@ -74,6 +80,8 @@ class BroadcastOperator:
             names = (*names, *user_rooms(user))
         elif not rooms:
             raise TypeError("to() needs a room, an id, or user=")
+        if self._picked is not None:
+            return self._of_picked(names)
         return self._with(rooms=(*(self._options.rooms or ()), *names))
 
     in_ = to
@@ -88,15 +96,28 @@ class BroadcastOperator:
         They are asked for and tested here and now, in this thread; who comes later is not
         among them.
         """
-        found = tuple(each.id for each in self._own() if test(each))
-        return self._with(rooms=found, skip=(), local=True)
+        options = self._options
+        found = tuple(each.id for each in self._own(options.rooms, options.skip) if test(each))
+        chain = self._with(rooms=found, skip=(), local=True)
+        chain._picked = (found, ())
+        return chain
 
-    def _own(self) -> list[Socket]:
-        server, options = self._server, self._options
+    def _of_picked(self, names: tuple[Room, ...]) -> BroadcastOperator:
+        """Return the chain of those whom `where` has found and who are in one of the rooms."""
+        assert self._picked is not None
+        found, named = self._picked
+        named = (*named, *names)
+        there = {each.id for each in self._own(named, ())}
+        chain = self._with(rooms=tuple(each for each in found if each in there))
+        chain._picked = (found, named)
+        return chain
+
+    def _own(self, rooms: tuple[Room, ...] | None, skip: tuple[Room, ...]) -> list[Socket]:
+        server = self._server
 
         def select() -> list[Any]:
             space = server.spaces.get(self._namespace)
-            return [] if space is None else space.rooms.select(options.rooms, options.skip)
+            return [] if space is None else space.rooms.select(rooms, skip)
 
         found = server.engine.loop.call(select) if server.engine.has_loop else []
         return [each for each in found if each.connected]
@@ -127,7 +148,9 @@ class BroadcastOperator:
         Without it `call` waits 5 seconds, and the callback of `emit` is never told that there
         is no answer; see `Server.emit`.
         """
-        return BroadcastOperator(self._server, self._namespace, self._options, seconds)
+        return BroadcastOperator(
+            self._server, self._namespace, self._options, seconds, self._picked
+        )
 
     def _time(self, otherwise: float | None) -> float | None:
         return otherwise if self._timeout is _NOT_SAID else self._timeout

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from flask_sio.server.class_namespace import Namespace
     from flask_sio.server.handlers import Handler
 
-__all__ = ["NO_VALUES", "UNDECIDED", "Parent", "Patterns", "Spec", "check_spec", "is_pattern", "names_of"]
+__all__ = [
+    "NO_VALUES",
+    "UNDECIDED",
+    "Parent",
+    "Patterns",
+    "Spec",
+    "check_spec",
+    "is_pattern",
+    "names_of",
+]
 
 Spec = str | re.Pattern[str] | Callable[[str, Any], Any]
 """What handlers are registered for: a namespace's name, or a pattern of names."""

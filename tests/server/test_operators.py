@@ -268,8 +268,25 @@ def test_where_reaches_whom_a_function_picks(runtime: Runtime) -> None:
         server.of("/").except_(a.sid).where(lambda socket: socket.id != b.sid).emit("but a")
         high.to("room").except_(c.sid).emit("goes on")
         server.of("/").where(lambda _socket: False).emit("none")
-        assert a.sync() == ['42["all"]', '42["of room"]', '42["goes on"]']
+        server.enter_room(b.sid, "room")
+        server.enter_room(b.sid, "other")
+        high.to("room").emit("high of room")
+        high.timeout(9).volatile.to(c.sid).emit("high by id")
+        high.to("other").emit("nobody")
+        high.to("other").to(a.sid).emit("high of both")
+        assert a.sync() == [
+            '42["all"]',
+            '42["of room"]',
+            '42["goes on"]',
+            '42["high of room"]',
+            '42["high of both"]',
+        ]
         assert b.sync() == []
-        assert c.sync() == ['42["all"]', '42["but a"]']
+        assert c.sync() == [
+            '42["all"]',
+            '42["but a"]',
+            '42["high of room"]',
+            '42["high by id"]',
+        ]
         for peer in (a, b, c):
             peer.close()
