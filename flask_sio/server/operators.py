@@ -304,7 +304,8 @@ class ServerNamespace(HandlersOf, BroadcastOperator):
 class RemoteSocket(BroadcastOperator):
     """A client as it was when it was asked for; it may be another server's.
 
-    What it emits goes to that client; its chain leads nowhere else.
+    As of a `Socket`, what it emits and is asked goes to that client, and ``broadcast``, `to`,
+    ``in_`` and `except_` begin a chain that leaves it out.
     """
 
     __slots__ = ("data", "handshake", "id", "rooms")
@@ -322,6 +323,26 @@ class RemoteSocket(BroadcastOperator):
     def namespace(self) -> str:
         return self._namespace
 
+    @property
+    def broadcast(self) -> BroadcastOperator:
+        """Everybody else in the namespace."""
+        options = BroadcastOptions(skip=(self.id,))
+        return BroadcastOperator(self._server, self._namespace, options)
+
+    def to(self, *rooms: Room, user: Any = None) -> BroadcastOperator:
+        """Who else is in these rooms; see `BroadcastOperator.to`."""
+        return self.broadcast.to(*rooms, user=user)
+
+    in_ = to
+
+    def except_(self, *rooms: Room) -> BroadcastOperator:
+        """Everybody else who is in none of these rooms."""
+        return self.broadcast.except_(*rooms)
+
+    def call(self, event: str | int, *args: Any, timeout: float | None = 60) -> Any:
+        """Send an event to the client and wait for its answer; see `Server.call`."""
+        return self._server.call_args(event, args, self.id, self._namespace, timeout)
+
     def join(self, *rooms: Room) -> None:
         """Put the client into rooms. Never blocks."""
         self.sockets_join(*rooms)
@@ -331,7 +352,10 @@ class RemoteSocket(BroadcastOperator):
         self.sockets_leave(*rooms)
 
     def disconnect(self, close: bool = False) -> None:
-        """Disconnect the client from the namespace, or ``close`` its connection."""
+        """Disconnect the client from the namespace, or ``close`` its connection.
+
+        Without the ``after_flush`` of a `Socket`: what waits for it is known to its server.
+        """
         self.disconnect_sockets(close)
 
     def __repr__(self) -> str:

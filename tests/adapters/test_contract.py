@@ -283,7 +283,7 @@ def test_a_described_socket_can_be_spoken_to(fleet: Fleet) -> None:
     answering(far, lambda: "yes")
     (socket,) = fleet.server.of("/").to(far.sid()).fetch_sockets()
     socket.emit("hello")
-    assert socket.call("question") == {far.sid(): "yes"}
+    assert socket.call("question") == "yes"
     socket.join("a", "b")
     socket.leave("a")
     fleet.settle()

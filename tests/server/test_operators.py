@@ -113,6 +113,31 @@ def test_a_socket_speaks_to_its_client_and_to_others(runtime: Runtime) -> None:
         assert socket.rooms == [a.sid(), "room"]
 
 
+def test_a_fetched_socket_speaks_as_a_socket_does(runtime: Runtime) -> None:
+    """emit and call are for its client; broadcast, to and except_ are for all but it."""
+    server = Server(async_mode=runtime)
+    with clients(server, 3) as (a, b, c):
+        a.on("question", lambda text: text.upper())
+        for client in (a, b):
+            server.enter_room(client.sid(), "room")
+        (socket,) = server.of("/").to(a.sid()).fetch_sockets()
+        socket.emit("itself")
+        socket.volatile.emit("volatile")
+        socket.broadcast.emit("others")
+        socket.to("room").emit("room but itself")
+        socket.in_("room", a.sid()).emit("in")
+        socket.except_("room").emit("not the room")
+        assert names(a, b, c) == [
+            ["itself", "volatile"],
+            ["others", "room but itself", "in"],
+            ["others", "not the room"],
+        ]
+        assert socket.call("question", "why", timeout=WAIT_S) == "WHY"
+        a.disconnect()
+        with pytest.raises(NotConnectedError):
+            socket.call("question", "why", timeout=WAIT_S)
+
+
 def test_a_socket_asks_its_client(runtime: Runtime) -> None:
     """call() returns the answer; a callback gets it."""
     server = Server(async_mode=runtime)
