@@ -18,6 +18,7 @@ from flask_sio.options import ServerOptions
 from flask_sio.protocol.codec import PacketCodec
 from flask_sio.server.handlers import Handlers
 from flask_sio.server.namespace import LiveNamespace
+from flask_sio.server.operators import each_room
 from flask_sio.server.socket import Socket
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
 Room = Hashable
 MAX_ROOM_CHARS = 1024
 """Names of rooms often come from clients, and are kept."""
-
-
-def _several(room: Any) -> tuple[Room, ...]:
-    """Return the rooms of a list or set; anything else, a tuple too, is one room."""
-    return tuple(room) if isinstance(room, (list, set)) else (room,)
 
 
 def _enter(socket: Socket, rooms: tuple[Room, ...]) -> None:
@@ -107,7 +103,7 @@ class Clients:
             ValueError: the room's name is another client's id, or too long, or the client is
                 in ``max_rooms`` rooms already. Of several rooms it is in those before then.
         """
-        rooms = _several(room)
+        rooms = each_room((room,))
         if any(isinstance(each, str) and len(each) > MAX_ROOM_CHARS for each in rooms):
             raise ValueError(f"a room's name has at most {MAX_ROOM_CHARS} characters")
         name = namespace or "/"
@@ -120,7 +116,7 @@ class Clients:
         self, sid: str, room: Room | list[Room] | set[Room], namespace: str | None = None
     ) -> None:
         """Take a client out of a room, or those of a list or set; nothing if it is in none."""
-        self.adapter.leave(namespace or "/", BroadcastOptions((sid,)), _several(room))
+        self.adapter.leave(namespace or "/", BroadcastOptions((sid,)), each_room((room,)))
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Let everybody leave a room.

@@ -7,7 +7,7 @@ which under gevent lets other greenlets run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from flask_sio.adapters import wire
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flask_sio.server.server import Server
     from flask_sio.server.socket import Socket
 
-__all__ = ["BroadcastOperator", "RemoteSocket", "ServerNamespace"]
+__all__ = ["BroadcastOperator", "RemoteSocket", "ServerNamespace", "each_room"]
 
 ACK_S = 5.0
 """Seconds that `BroadcastOperator.call` waits without a `BroadcastOperator.timeout`."""
@@ -220,12 +220,12 @@ class BroadcastOperator:
         return len(self.sids())
 
     def sockets_join(self, *rooms: Room) -> None:
-        """Put the clients into rooms. Never blocks."""
-        self._server.adapter.join(self._namespace, self._options, _flat(rooms))
+        """Put the clients into rooms; a list or set is several. Never blocks."""
+        self._server.adapter.join(self._namespace, self._options, each_room(rooms))
 
     def sockets_leave(self, *rooms: Room) -> None:
-        """Take the clients out of rooms. Never blocks."""
-        self._server.adapter.leave(self._namespace, self._options, _flat(rooms))
+        """Take the clients out of rooms; a list or set is several. Never blocks."""
+        self._server.adapter.leave(self._namespace, self._options, each_room(rooms))
 
     def disconnect_sockets(self, close: bool = False) -> None:
         """Disconnect the clients from the namespace, or ``close`` their connections."""
@@ -362,8 +362,19 @@ class RemoteSocket(BroadcastOperator):
         return f"<RemoteSocket {self.id} in {self._namespace!r}>"
 
 
+def each_room(rooms: Iterable[Any]) -> tuple[Room, ...]:
+    """Return the rooms to join or leave: a list or set is several, a tuple is one."""
+    flat: list[Room] = []
+    for room in rooms:
+        if isinstance(room, (list, set, frozenset)):
+            flat.extend(room)
+        else:
+            flat.append(room)
+    return tuple(flat)
+
+
 def _flat(rooms: tuple[Any, ...]) -> tuple[Room, ...]:
-    """Return rooms, where a list, tuple or set stands for what is in it."""
+    """Return the rooms to reach: a list, tuple or set is several, as in ``to=``."""
     flat: list[Room] = []
     for room in rooms:
         if isinstance(room, (list, tuple, set, frozenset)):

@@ -178,16 +178,16 @@ class Socket:
         return operators.BroadcastOperator(self.client.server, self.namespace, options)
 
     def join(self, *rooms: Room) -> None:
-        """Enter rooms, before this returns.
+        """Enter rooms, before this returns; a list or set is several.
 
         Raises:
             ValueError: a room's name is another client's id, or ``max_rooms`` are entered.
         """
-        self.client.server.enter_room(self.id, list(rooms), self.namespace)
+        self.client.server.enter_room(self.id, list(operators.each_room(rooms)), self.namespace)
 
     def leave(self, *rooms: Room) -> None:
         """Leave rooms; nothing happens where it is in none. Never blocks."""
-        self.client.server.leave_room(self.id, list(rooms), self.namespace)
+        self.client.server.leave_room(self.id, list(operators.each_room(rooms)), self.namespace)
 
     def sleep(self, seconds: float) -> bool:
         """Wait, but not longer than the client stays; return whether it is still there.
