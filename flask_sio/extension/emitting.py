@@ -88,6 +88,9 @@ class Emitter(Mounted):
         broadcast: bool | None = None,
         ignore_queue: bool = False,
         user: Any = None,
+        except_rooms: Any = None,
+        volatile: bool = False,
+        timeout: float | None = None,
     ) -> EmitResult:
         """Emit ``"message"``, or ``"json"`` with ``json=True``; the rest as `emit`."""
         return self.emit(
@@ -102,6 +105,9 @@ class Emitter(Mounted):
             broadcast=broadcast,
             ignore_queue=ignore_queue,
             user=user,
+            except_rooms=except_rooms,
+            volatile=volatile,
+            timeout=timeout,
         )
 
     def call(

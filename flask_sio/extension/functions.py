@@ -111,6 +111,10 @@ def send(
     callback: Callable[..., Any] | None = None,
     ignore_queue: bool = False,
     user: Any = None,
+    *,
+    except_rooms: Any = None,
+    volatile: bool = False,
+    timeout: float | None = None,
 ) -> EmitResult:
     """Emit ``"message"``, or ``"json"`` with ``json=True``; the rest as `emit`."""
     return emit(
@@ -125,6 +129,9 @@ def send(
         callback=callback,
         ignore_queue=ignore_queue,
         user=user,
+        except_rooms=except_rooms,
+        volatile=volatile,
+        timeout=timeout,
     )
 
 

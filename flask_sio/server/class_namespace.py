@@ -139,11 +139,16 @@ class Namespace:
         ignore_queue: bool = False,
         include_self: bool = True,
         user: Any = None,
+        *,
+        except_rooms: Any = None,
+        volatile: bool = False,
+        timeout: float | None = None,
     ) -> EmitResult:
         """Send a ``message`` event to this namespace; the rest as `emit`."""
         where = self._where(namespace)
         rest = (to, room, skip_sid, where, callback, ignore_queue, include_self, user)
-        return self.emit("message", data, *rest)
+        more: dict[str, Any] = {"except_rooms": except_rooms, "volatile": volatile}
+        return self.emit("message", data, *rest, timeout=timeout, **more)
 
     def call(
         self,
@@ -189,6 +194,8 @@ class Namespace:
         """Give a client's session to a ``with`` block; see `Server.session`."""
         return self.server.session(sid, self._where(namespace))
 
-    def disconnect(self, sid: str, namespace: str | None = None) -> None:
+    def disconnect(
+        self, sid: str, namespace: str | None = None, *, after_flush: bool = False
+    ) -> None:
         """Make a client leave; see `Server.disconnect`."""
-        self.server.disconnect(sid, self._where(namespace))
+        self.server.disconnect(sid, self._where(namespace), after_flush=after_flush)

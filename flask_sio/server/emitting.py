@@ -80,9 +80,16 @@ class Emitting(Clients):
         namespace: str | None = None,
         callback: Callback | None = None,
         ignore_queue: bool = False,
+        *,
+        except_rooms: Rooms = None,
+        user: Any = None,
+        volatile: bool = False,
+        timeout: float | None = None,
     ) -> EmitResult:
-        """Send a ``message`` event; see `emit`."""
-        return self.emit("message", data, to, room, skip_sid, namespace, callback, ignore_queue)
+        """Send a ``message`` event; the rest as `emit`."""
+        rest = (to, room, skip_sid, namespace, callback, ignore_queue)
+        more: dict[str, Any] = {"except_rooms": except_rooms, "user": user, "volatile": volatile}
+        return self.emit("message", data, *rest, timeout=timeout, **more)
 
     def emit_args(
         self,

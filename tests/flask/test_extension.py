@@ -369,6 +369,17 @@ def test_send(site: Site) -> None:
     assert site.heard(client) == [["message", "text"], ["json", {"a": 1}], ["message", "all"]]
 
 
+def test_send_leaves_out_whom_emit_leaves_out(site: Site) -> None:
+    """The function and the method take except_rooms, volatile and timeout as emit does."""
+    client, sid = site.joined()
+    site.run(client, lambda: (send("x", broadcast=True, except_rooms=sid), None)[1])
+    site.socketio.send("x", except_rooms=sid, volatile=True)
+    site.socketio.send("all")
+    with pytest.raises(TypeError, match="timeout="):
+        site.socketio.send("x", timeout=1)
+    assert site.heard(client) == [["message", "all"]]
+
+
 def test_other_namespace_is_the_same_client(site: Site) -> None:
     """emit(namespace=...) without a target reaches this client's socket there."""
     client, _ = site.joined()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from flask_sio import NotConnectedError, Server
+from flask_sio import Namespace, NotConnectedError, Server
 from tests.live import Live, Runtime, plain
 from tests.server.clients import Gate, Log, Peer, Poller, everyone, in_threads
 
@@ -300,6 +300,46 @@ def test_several_rooms_are_entered_and_left_at_once(runtime: Runtime, kind: type
         server.socket(a.sid).leave("y", "two")
         live.settle()
         assert set(server.rooms(a.sid)) == {a.sid, ("a", "b"), "x"}
+
+
+@pytest.mark.parametrize("kind", [list, set, frozenset])
+def test_whatever_joins_rooms_reads_them_alike(runtime: Runtime, kind: type) -> None:
+    """Of a server, a socket, a chain: a list or set is several rooms, a tuple is one."""
+    server = Server()
+    team = ("team", 7)
+    with three(runtime, server) as (live, a, b, c):
+        server.enter_room(a.sid, kind([team, "x"]))
+        server.socket(b.sid).join(team, kind(["x", "y"]))
+        of_c = server.of("/").to(c.sid)
+        of_c.sockets_join(team, kind(["x", "y"]))
+        live.settle()
+        (fetched,) = of_c.fetch_sockets()
+        server.socket(b.sid).leave(kind(["y"]))
+        fetched.leave(kind(["y"]))
+        live.settle()
+        for peer in (a, b, c):
+            assert set(server.rooms(peer.sid)) == {peer.sid, team, "x"}
+        server.emit("team", to=[team])
+        server.of("/").to([team]).emit("of team")
+        assert a.sync() == ['42["team"]', '42["of team"]']
+
+
+def test_send_reaches_whom_emit_reaches(runtime: Runtime) -> None:
+    """Of a server and of a class; who is left out, or is no such user, gets nothing."""
+    server, methods = Server(), Namespace()
+    server.register_namespace(methods)
+    with three(runtime, server) as (_, a, b, c):
+        server.enter_room(a.sid, "room")
+        server.users.claim(server.socket(b.sid), "bob")
+        senders: tuple[Server | Namespace, ...] = (server, methods)
+        for sender in senders:
+            sender.send("but the room", except_rooms="room")
+            sender.send("to bob", user="bob", volatile=True)
+            with pytest.raises(TypeError, match="timeout="):
+                sender.send("x", timeout=1)
+        assert a.sync() == []
+        assert b.sync() == ['42["message","but the room"]', '42["message","to bob"]'] * 2
+        assert c.sync() == ['42["message","but the room"]'] * 2
 
 
 def test_of_several_rooms_those_before_the_wrong_one_are_entered(runtime: Runtime) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flask_sio import ConfigError, Server
+from flask_sio import ConfigError, Namespace, Server
 from tests.live import Live, Runtime, plain
 from tests.server.clients import Log, Peer, Poller
 
@@ -147,15 +147,18 @@ def test_nobody_listens_nobody_looks() -> None:
 # -- disconnect(after_flush=True) --------------------------------------------------------
 
 
-def test_disconnect_after_flush_waits_for_a_slow_client(runtime: Runtime) -> None:
+@pytest.mark.parametrize("by_class", [False, True])
+def test_disconnect_after_flush_waits_for_a_slow_client(runtime: Runtime, by_class: bool) -> None:
     """It is connected, and gets what is emitted, until all of it has left."""
     log = Log()
     server = Server(max_outbound_bytes=64 * KB * KB)
+    methods = Namespace()
+    server.register_namespace(methods)
     server.on("disconnect", lambda sid, reason: log.add(reason))
     with plain(runtime, server) as live:
         peer = Peer(live)
         count = fill(live, peer)
-        server.disconnect(peer.sid, after_flush=True)
+        (methods if by_class else server).disconnect(peer.sid, after_flush=True)
         live.settle()
         assert server.socket(peer.sid).connected
         server.emit("last", to=peer.sid)
