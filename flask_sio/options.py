@@ -247,8 +247,10 @@ def from_config(
 ) -> dict[str, Any]:
     """Return the options that a configuration holds as ``SOCKETIO_...``, but for those ``given``.
 
+    A key that resembles no option may be the program's own: it is warned about.
+
     Raises:
-        TypeError: an option nobody knows; the text has the nearest known one.
+        TypeError: a mistyped option; the text has the nearest known one.
     """
     known, without = {*CHECKS, *COMPAT, *also, "resource"}, set(given)
     if without & {"path", "resource"}:
@@ -259,17 +261,36 @@ def from_config(
         if key.startswith(CONFIG_PREFIX)
     }
     for name in values:
-        if name not in known:
-            raise _unknown(name, also, lambda name: CONFIG_PREFIX + name.upper())
-    return {name: value for name, value in values.items() if name not in without}
+        if name in known:
+            continue
+        error = _unknown(name, also, lambda name: CONFIG_PREFIX + name.upper())
+        if _nearest(name, also) is not None:
+            raise error
+        _warn(f"{error}: keys that begin with {CONFIG_PREFIX} are options of flask_sio")
+    return {name: value for name, value in values.items() if name in known - without}
 
 
-def _unknown(name: str, also: Iterable[str], spelled: Callable[[str], str] = str) -> TypeError:
+def check_names(names: Iterable[str], also: Iterable[str] = ()) -> None:
+    """Refuse options that nobody knows, whatever their values.
+
+    Raises:
+        TypeError: an unknown name; the text has the nearest known one.
+    """
+    for name in names:
+        if name not in {*CHECKS, *COMPAT, *also, "resource"}:
+            raise _unknown(name, also)
+
+
+def _nearest(name: str, also: Iterable[str]) -> str | None:
     known = sorted({*CHECKS, *COMPAT, *also, "resource"})
     # camelCase is Node's spelling of the same names
     snake = "".join(f"_{char.lower()}" if char.isupper() else char for char in str(name))
-    near = difflib.get_close_matches(snake, known, n=1)
-    hint = f"; did you mean {spelled(near[0])!r}?" if near else ""
+    return next(iter(difflib.get_close_matches(snake, known, n=1)), None)
+
+
+def _unknown(name: str, also: Iterable[str], spelled: Callable[[str], str] = str) -> TypeError:
+    near = _nearest(name, also)
+    hint = f"; did you mean {spelled(near)!r}?" if near else ""
     return TypeError(f"unknown option {spelled(name)!r}{hint}")
 
 

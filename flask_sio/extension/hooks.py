@@ -82,4 +82,4 @@ class HookTable:
             handler = scope.error_handler(type(error))
             if handler is not None:
                 return handler
-        return self.catch_all.get(namespace, self.default_catch_all)
+        return self.catch_all.get(namespace) or self.catch_all.get("*", self.default_catch_all)

@@ -137,6 +137,8 @@ class Registrar(FlaskWatching):
             ValueError: an event of the protocol's own, which no client can send.
             RuntimeError: an ``async`` function, but asgiref is missing.
         """
+        if callable(message):
+            raise TypeError('on() takes the name of an event: write @socketio.on("name")')
 
         def register(handler: F) -> F:
             self.on_event(message, handler, namespace, concurrent=concurrent, add=add)
@@ -189,22 +191,42 @@ class Registrar(FlaskWatching):
         return register if handler is None else register(handler)
 
     @overload
-    def event(self, namespace: F, /) -> F: ...
+    def event(self, handler: F, /) -> F: ...
     @overload
     def event(
-        self, namespace: Spec | None = None, *, concurrent: bool | None = None, add: bool = False
+        self, where: Spec | None = None, /, *, concurrent: bool | None = None, add: bool = False
+    ) -> Callable[[F], F]: ...
+    @overload
+    def event(
+        self,
+        where: None = None,
+        /,
+        *,
+        namespace: Spec | None,
+        concurrent: bool | None = None,
+        add: bool = False,
     ) -> Callable[[F], F]: ...
     def event(
-        self, namespace: Any = None, *, concurrent: bool | None = None, add: bool = False
+        self,
+        where: Any = None,
+        /,
+        *,
+        namespace: Any = None,
+        concurrent: bool | None = None,
+        add: bool = False,
     ) -> Any:
-        """Register a function by its name: ``@socketio.event``, ``@socketio.event("/chat")``."""
-        if callable(namespace):
-            return self.on(namespace.__name__)(namespace)
+        """Register a function by its name: ``@socketio.event``, ``@socketio.event("/chat")``.
 
-        def register(handler: F) -> F:
-            return self.on(handler.__name__, namespace, concurrent=concurrent, add=add)(handler)
+        A function that recognises namespaces is given as ``namespace=``.
+        """
 
-        return register
+        def register(handler: F, namespace: Any = where or namespace) -> F:
+            name = getattr(handler, "__name__", None)
+            if name is None:
+                raise TypeError(f'{handler!r} has no name: write on_event("name", function)')
+            return self.on(name, namespace, concurrent=concurrent, add=add)(handler)
+
+        return register(where, namespace) if callable(where) else register
 
     # -- exceptions --------------------------------------------------------------------
 
@@ -236,49 +258,59 @@ class Registrar(FlaskWatching):
     # -- hooks -------------------------------------------------------------------------
 
     @overload
-    def before_event(self, namespace: F, /) -> F: ...
+    def before_event(self, fn: F, /) -> F: ...
     @overload
-    def before_event(self, namespace: Spec | None = None) -> Callable[[F], F]: ...
-    def before_event(self, namespace: Any = None) -> Any:
+    def before_event(self, where: Spec | None = None, /) -> Callable[[F], F]: ...
+    @overload
+    def before_event(
+        self, where: None = None, /, *, namespace: Spec | None
+    ) -> Callable[[F], F]: ...
+    def before_event(self, where: Any = None, /, *, namespace: Any = None) -> Any:
         """Run a function before each event, of one namespace if one is named.
 
         It takes nothing; ``request.event`` has the event. What it returns, but None, becomes
         the ack, and the handler does not run; what it raises goes to the error handlers.
         Hooks are for events only, not for connect, disconnect and callbacks.
         """
-        return self._hook("before", namespace)
+        return self._hook("before", where, namespace)
 
     @overload
-    def after_event(self, namespace: F, /) -> F: ...
+    def after_event(self, fn: F, /) -> F: ...
     @overload
-    def after_event(self, namespace: Spec | None = None) -> Callable[[F], F]: ...
-    def after_event(self, namespace: Any = None) -> Any:
+    def after_event(self, where: Spec | None = None, /) -> Callable[[F], F]: ...
+    @overload
+    def after_event(self, where: None = None, /, *, namespace: Spec | None) -> Callable[[F], F]: ...
+    def after_event(self, where: Any = None, /, *, namespace: Any = None) -> Any:
         """Run a function on each event's result, of one namespace if one is named.
 
         What it returns, but None, replaces the result; ``()`` is the empty ack. It does not
         run after an exception that nobody handled.
         """
-        return self._hook("after", namespace)
+        return self._hook("after", where, namespace)
 
     @overload
-    def teardown_event(self, namespace: F, /) -> F: ...
+    def teardown_event(self, fn: F, /) -> F: ...
     @overload
-    def teardown_event(self, namespace: Spec | None = None) -> Callable[[F], F]: ...
-    def teardown_event(self, namespace: Any = None) -> Any:
+    def teardown_event(self, where: Spec | None = None, /) -> Callable[[F], F]: ...
+    @overload
+    def teardown_event(
+        self, where: None = None, /, *, namespace: Spec | None
+    ) -> Callable[[F], F]: ...
+    def teardown_event(self, where: Any = None, /, *, namespace: Any = None) -> Any:
         """Run a function at the end of each event, whatever has happened.
 
         It takes the exception that nobody handled, or None. What it raises is logged.
         """
-        return self._hook("teardown", namespace)
+        return self._hook("teardown", where, namespace)
 
-    def _hook(self, when: When, namespace: Any) -> Any:
-        def register(fn: F, where: str | None = None) -> F:
+    def _hook(self, when: When, where: Any, namespace: Any) -> Any:
+        def register(fn: F, namespace: Any = where or namespace) -> F:
             hook = _checked(fn, 0 if when == "before" else 1, f"{when}_event")
-            self._hooks_of(where).add(when, hook)
+            self._hooks_of(namespace).add(when, hook)
             self._hooks_changed()
             return fn
 
-        return register(namespace) if callable(namespace) else lambda fn: register(fn, namespace)
+        return register(where, namespace) if callable(where) else register
 
 
 class SocketBlueprint(Registrar):

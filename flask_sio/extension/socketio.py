@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import flask
 from flask import Flask
@@ -21,7 +21,7 @@ from flask_sio.extension.registration import Registrar, Registration, SocketBlue
 from flask_sio.extension.running import Runner
 from flask_sio.extension.sessions import SessionScope
 from flask_sio.extension.watching import FlaskHook
-from flask_sio.options import from_config
+from flask_sio.options import check_names, from_config
 from flask_sio.runtime.loop import Task
 from flask_sio.server import reasons
 from flask_sio.server.class_namespace import Namespace
@@ -72,6 +72,7 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         if app is not None or options.get("message_queue"):
             self.init_app(app, **options)
         else:
+            check_names(options, FlaskConvention.options)
             self.server_options.update(options)
 
     def init_app(self, app: Flask | None, **options: Any) -> None:
@@ -240,16 +241,23 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
 
     # -- exceptions --------------------------------------------------------------------
 
-    def on_error(self, namespace: Spec | None = None) -> Callable[[F], F]:
+    @overload
+    def on_error(self, where: Spec | None = None, /) -> Callable[[F], F]: ...
+    @overload
+    def on_error(self, where: None = None, /, *, namespace: Spec | None) -> Callable[[F], F]: ...
+    def on_error(self, where: Any = None, /, *, namespace: Any = None) -> Callable[[F], F]:
         """Register the decorated function for what no `errorhandler` is for, in a namespace.
 
         It is called with the exception, in the event's context; what it returns becomes the
         ack. It may raise. After an exception in a connect handler the client is refused,
-        unless it returns True.
+        unless it returns True. A function that recognises namespaces is given as
+        ``namespace=``; ``"*"`` is every namespace that has none.
         """
+        if callable(where):
+            raise TypeError("on_error() takes a namespace or nothing: write @socketio.on_error()")
 
         def register(handler: F) -> F:
-            self.hooks.catch_all[namespace or "/"] = _callable(handler)
+            self.hooks.catch_all[where or namespace or "/"] = _callable(handler)
             return handler
 
         return register

@@ -56,6 +56,20 @@ def test_an_unknown_key_is_named_with_the_nearest() -> None:
         SocketIO(app_with(MANAGE_SESION=True))
 
 
+def test_a_key_of_the_programs_own_is_warned_about() -> None:
+    """A key that resembles no option stops nothing; the warning says whose the prefix is."""
+    with pytest.warns(UserWarning, match="'SOCKETIO_FRONTEND_URL': keys that begin with SOCKETIO_"):
+        socketio = SocketIO(app_with(FRONTEND_URL="https://example.org", PING_TIMEOUT=7))
+    assert socketio.server.options.ping_timeout == 7
+
+
+def test_options_are_checked_by_name_before_there_is_an_application() -> None:
+    """SocketIO() refuses at once what init_app would not know."""
+    with pytest.raises(TypeError, match="'ping_timout'; did you mean 'ping_timeout'"):
+        SocketIO(ping_timout=7)
+    SocketIO(ping_timeout=7, resource="live", session_scope="namespace", channel="x")
+
+
 def test_an_unknown_key_fails_also_where_an_argument_would_win() -> None:
     """Keys are checked whatever the arguments are."""
     with pytest.raises(TypeError, match="SOCKETIO_PING_TIMOUT"):

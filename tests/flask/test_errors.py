@@ -312,3 +312,15 @@ def test_what_an_error_handler_may_be_for() -> None:
         socketio.on_error()("text")
     with pytest.raises(ValueError, match="callable"):
         socketio.on_error_default(None)
+
+
+def test_on_error_of_every_namespace(site: Site) -> None:
+    """on_error("*") gets what no namespace's own on_error is for, before on_error_default."""
+    site.socketio.on_error("*")(lambda error: "everywhere")
+    site.socketio.on_error("/other")(lambda error: "other")
+    site.socketio.on_error_default(lambda error: "default")
+    client, _ = site.joined()
+    client.connect("/other")
+    site.do = lambda: fail(ValueError())
+    assert client.ask("do") == ["everywhere"]
+    assert client.ask("do", namespace="/other") == ["other"]

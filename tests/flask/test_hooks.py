@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from flask import g, request, session
+from flask import Flask, g, request, session
 
 from flask_sio import SocketBlueprint, SocketIO
 from tests.flask.site import Site
@@ -217,3 +218,39 @@ def test_hooks_give_the_function_back() -> None:
     assert socketio.before_event("/x")(before) is before
     with pytest.raises(TypeError, match="name no namespace"):
         SocketBlueprint("x").before_event("/x")(before)
+
+
+def test_a_function_that_recognises_namespaces_is_given_by_name() -> None:
+    """namespace=function is a pattern wherever a bare decorator would take a function."""
+
+    def is_room(name: str, auth: Any) -> bool:
+        return name.startswith("/room-")
+
+    ran: list[str] = []
+    socketio = SocketIO(app := Flask("site"), async_mode="threading")
+
+    @socketio.event(namespace=is_room)
+    def ping(*args: Any) -> str:
+        if args:
+            raise ValueError("why")
+        return "pong"
+
+    socketio.before_event(namespace=is_room)(lambda: ran.append("before"))
+    socketio.after_event(namespace=is_room)(lambda result: ran.append("after"))
+    socketio.teardown_event(namespace=is_room)(lambda error: ran.append("teardown"))
+    socketio.on_error(namespace=is_room)(lambda error: f"caught {error}")
+    with socketio.test_client(app, "/room-1") as client:
+        assert client.emit("ping", namespace="/room-1", callback=True) == "pong"
+        assert ran == ["before", "after", "teardown"]
+        assert client.emit("ping", 1, namespace="/room-1", callback=True) == "caught why"
+
+
+def test_a_decorator_without_its_argument_says_so() -> None:
+    """@socketio.on and @socketio.on_error do not swallow a function; event wants a name."""
+    socketio = SocketIO()
+    with pytest.raises(TypeError, match=r'write @socketio.on\("name"\)'):
+        socketio.on(lambda: None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"write @socketio.on_error\(\)"):
+        socketio.on_error(lambda error: None)
+    with pytest.raises(TypeError, match=r'has no name: write on_event\("name", function\)'):
+        socketio.event(partial(print, "x"))
