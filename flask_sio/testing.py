@@ -188,29 +188,38 @@ class TestClient:
 
     # -- sending -----------------------------------------------------------------------
 
-    def emit(self, event: str, *args: Any, **options: Any) -> Any:
+    def emit(
+        self,
+        event: str,
+        *args: Any,
+        namespace: str | None = None,
+        callback: Any = False,
+        wait: bool = False,
+        broadcast: Any = None,
+    ) -> Any:
         """Send an event and wait for its handler, and for what that sets in motion.
 
         ``namespace``; ``callback=True`` to ask for an acknowledgement: returns its value,
         a list of several or none, or None if there was no answer; with ``wait=True`` it is
-        waited for, as a `flask_sio.Ack` may come later. Other options are ignored.
+        waited for, as a `flask_sio.Ack` may come later. ``broadcast`` means nothing, as in
+        Flask-SocketIO.
 
         Raises:
             RuntimeError: not connected.
             TimeoutError: a handler has not ended in time; it goes on.
             TypeError: what is sent is no JSON.
         """
-        namespace, far = options.get("namespace") or "/", self._far
+        namespace, far = namespace or "/", self._far
         self._require(namespace)
         ack_id = None
-        if options.get("callback"):
+        if callback:
             self.callback_counter += 1
             ack_id = self.callback_counter
         packet = far.encode(sio.EVENT, namespace, [event, *args], ack_id)
         self._act(partial(far.transmit, packet), f"emit({event!r})")
         if ack_id is None:
             return None
-        if far.is_answering or options.get("wait"):
+        if far.is_answering or wait:
             far.until(lambda: far.acks.get(ack_id, None if far.is_open else []), self.timeout)
         answer = far.acks.pop(ack_id, None)
         return answer[0] if answer is not None and len(answer) == 1 else answer
@@ -372,7 +381,7 @@ class SocketIOTestClient(TestClient):
             path=f"/{self.server.options.path}/",
             query_string=(query_string or "").removeprefix("?"),
             headers=headers,
-            environ_base=None if http is None else http.environ_base,
+            environ_base={"REMOTE_ADDR": "127.0.0.1"} if http is None else http.environ_base,
         )
         environ: dict[str, Any] = builder.get_environ()
         builder.close()

@@ -127,7 +127,7 @@ class Emitter(Mounted):
             DisconnectedError: the client left before it answered.
         """
         if not to:
-            raise ValueError("Cannot use call() to broadcast.")
+            raise ValueError("Cannot use call() to broadcast. Name one client: to=sid")
         server = self._require()
         return server.call_args(
             event, event_args(args), to, namespace or "/", timeout, ignore_queue
@@ -138,7 +138,11 @@ class Emitter(Mounted):
     @overload
     def of(self, namespace: Spec) -> ServerNamespace | ParentNamespace: ...
     def of(self, namespace: Spec = "/") -> ServerNamespace | ParentNamespace:
-        """Return a namespace, to reach its clients; see `Server.of`."""
+        """Return a namespace, to reach its clients; see `Server.of`.
+
+        Handlers that are registered with it are the server's: they take the id first, and are
+        this application's only. ``socketio.on(..., namespace=)`` is for Flask's.
+        """
         return self._require().of(namespace)
 
     def close_room(self, room: Any, namespace: str | None = None) -> None:

@@ -66,7 +66,7 @@ class Recorder(Mounted):
         forgotten when its last client has left, and is new again for the next. What it
         raises is logged.
         """
-        called = as_sync(fn)
+        called = _sync("on_namespace_created", fn)
         self._record(Record(fn, lambda server: server.on_namespace_created(called)))
         return fn
 
@@ -80,7 +80,7 @@ class Recorder(Mounted):
         In a request context of that request, before the answer is sent. What it raises is
         logged.
         """
-        called = as_sync(fn)
+        called = _sync("on_connection_error", fn)
         self._record(Record(fn, lambda server: server.on_connection_error(called)))
         return fn
 
@@ -91,13 +91,13 @@ class Recorder(Mounted):
         `wsgiref.headers.Headers`. What it raises is logged once, and what no answer can
         carry is left out.
         """
-        called = as_sync(fn)
+        called = _sync("on_initial_headers", fn)
         self._record(Record(fn, lambda server: server.on_initial_headers(called)))
         return fn
 
     def on_headers(self, fn: H) -> H:
         """Let ``fn(headers, environ)`` add headers to every answer; see `on_initial_headers`."""
-        called = as_sync(fn)
+        called = _sync("on_headers", fn)
         self._record(Record(fn, lambda server: server.on_headers(called)))
         return fn
 
@@ -127,3 +127,9 @@ class Recorder(Mounted):
             return fn
 
         return register
+
+
+def _sync(name: str, fn: Any) -> Callable[..., Any]:
+    if not callable(fn):
+        raise TypeError(f"{name}() needs a function, not {fn!r}")
+    return as_sync(fn)

@@ -79,3 +79,12 @@ def test_a_hook_that_is_async(runtime: Runtime) -> None:
     answer = app.test_client().get("/socket.io/?EIO=4&transport=polling")
     assert answer.headers["X-App"] == "site"
     socketio.shutdown()
+
+
+@pytest.mark.parametrize(
+    "name", ["on_connection_error", "on_initial_headers", "on_headers", "on_namespace_created"]
+)
+def test_what_is_no_function_is_refused(name: str) -> None:
+    """A hook that nobody can call fails where it is registered."""
+    with pytest.raises(TypeError, match=rf"{name}\(\) needs a function, not None"):
+        getattr(SocketIO(), name)(None)

@@ -290,6 +290,8 @@ def test_acks(site: Site) -> None:
         assert client.emit("unknown", callback=True) is None
         assert client.emit("echo", 1) is None
         assert client.emit("echo", [None], callback=True, broadcast=True) == [None]
+        with pytest.raises(TypeError, match="calback"):
+            client.emit("echo", calback=True)
         assert client.send("hi", callback=True) == "hi!"
         assert client.send({"a": 1}, json=True, callback=True) == {"a": 1, "b": 2}
 
@@ -905,3 +907,13 @@ def test_a_patched_process() -> None:
         [sys.executable, "-W", "error", "-c", PATCHED], capture_output=True, text=True
     )
     assert (done.stdout, done.stderr) == ("gevent [1]\n", "")
+
+
+def test_a_client_comes_from_this_machine() -> None:
+    """request.remote_addr is there without Flask's test client, as it is with it."""
+    site = Site(async_mode="threading")
+    site.on("who")(lambda: request.remote_addr)
+    with site.client() as client:
+        assert client.emit("who", callback=True) == "127.0.0.1"
+    with site.client(flask_test_client=site.app.test_client()) as client:
+        assert client.emit("who", callback=True) == "127.0.0.1"
