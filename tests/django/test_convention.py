@@ -363,6 +363,26 @@ def test_login_required_suits_methods_and_reads_their_signature(
     assert connect(server, http).emit("say", "hi", callback=True) == "HI"
 
 
+def test_login_required_hands_on_what_a_pattern_has_found(
+    server: Server, connect: Connect, http: Any
+) -> None:
+    """Also to a handler that takes it by keyword only; an async one is refused."""
+    from flask_sio.mounts.django import login_required
+
+    @server.on("say", namespace="/room/<int:number>")
+    @login_required
+    def say(namespace: str, sid: str, text: str, *, number: int) -> list[Any]:
+        return [namespace, text, number]
+
+    async def later(sid: str) -> None: ...
+
+    client = connect(server, http)
+    client.connect("/room/7")
+    assert client.emit("say", "hi", namespace="/room/7", callback=True) == ["/room/7", "hi", 7]
+    with pytest.raises(TypeError, match="login_required needs a 'def'"):
+        login_required(later)
+
+
 def test_permission_denied_is_told_and_logged_without_traceback(
     server: Server, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:

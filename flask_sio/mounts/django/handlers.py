@@ -51,10 +51,10 @@ def login_required(handler: F) -> F:
     check_function(handler, "login_required")
 
     @functools.wraps(handler)
-    def checked(*args: Any) -> Any:
+    def checked(*args: Any, **values: Any) -> Any:
         event = current_event()
         if event.request.user.is_authenticated:
-            return handler(*args)
+            return handler(*args, **values)
         if event.kind == "connect":
             raise ConnectionRefusedError(LOGIN_MESSAGE)
         socket = event.socket
