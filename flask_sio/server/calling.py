@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_sio.coroutines import is_async
 
-__all__ = ["Placed", "check_function", "cut", "fitting", "name_of"]
+__all__ = ["Placed", "check_decorator", "check_function", "cut", "event_name", "fitting", "name_of"]
 
 Function = Callable[..., Any]
 
@@ -105,6 +105,29 @@ class Placed:
         return self._fn(*given, **values)
 
 
+def check_decorator(name: object, whose: str) -> None:
+    """Refuse the decorator without its arguments: it would swallow the function.
+
+    Raises:
+        TypeError: a function stands where an event's name belongs.
+    """
+    if callable(name):
+        raise TypeError(f'write @{whose}("name"): it got the function {name_of(name)}')
+
+
+def event_name(fn: Any) -> str:
+    """Return the name of the event that a function is for by its own name.
+
+    Raises:
+        TypeError: it has none.
+    """
+    check_function(fn, "event()")
+    name = getattr(fn, "__name__", None)
+    if not isinstance(name, str):
+        raise TypeError(f"{fn!r} has no name of its own: give the event's by on(name, handler)")
+    return name
+
+
 def check_function(fn: Any, whose: str) -> None:
     """Refuse what cannot be called here.
 
@@ -114,7 +137,8 @@ def check_function(fn: Any, whose: str) -> None:
     if is_async(fn):
         raise TypeError(f"{whose} needs a 'def': nothing awaits the 'async def' {name_of(fn)}")
     if not callable(fn):
-        raise TypeError(f"{whose} needs a function, not {fn!r}")
+        hint = ": a namespace goes by namespace=" if isinstance(fn, str) else ""
+        raise TypeError(f"{whose} needs a function, not {fn!r}{hint}")
 
 
 def _has_parameter(fn: Function, name: str) -> bool:

@@ -12,7 +12,7 @@ from flask_sio.adapters.rooms import RoomEvent
 from flask_sio.engine.hooks import ConnectionFailure, HeadersHook
 from flask_sio.engine.server import Engine
 from flask_sio.server.around import Around, EventHook
-from flask_sio.server.calling import check_function
+from flask_sio.server.calling import check_decorator, check_function
 from flask_sio.server.handlers import ANY, Convention, Handlers
 from flask_sio.server.middleware import What, hook
 from flask_sio.server.patterns import Spec, check_spec, is_pattern
@@ -47,11 +47,18 @@ class Registering(Watching):
         handler: None = None,
         namespace: Spec | None = None,
         *,
+        concurrent: bool | None = None,
         add: bool = False,
     ) -> Callable[[F], F]: ...
     @overload
     def once(
-        self, event: str | int, handler: F, namespace: Spec | None = None, *, add: bool = False
+        self,
+        event: str | int,
+        handler: F,
+        namespace: Spec | None = None,
+        *,
+        concurrent: bool | None = None,
+        add: bool = False,
     ) -> F: ...
     def once(
         self,
@@ -59,16 +66,19 @@ class Registering(Watching):
         handler: Any = None,
         namespace: Spec | None = None,
         *,
+        concurrent: bool | None = None,
         add: bool = False,
     ) -> Any:
         """Register a handler, as a decorator or at once, for the first event of a name only.
 
         Whichever client sends it. The rest as `Server.on`.
         """
+        check_decorator(event, "once")
 
         def register(fn: F) -> F:
             called = self.convention.with_sid(fn, event, namespace or "/")
-            self.handlers.add(event, called, namespace or "/", None, add, once=True, source=fn)
+            where = namespace or "/"
+            self.handlers.add(event, called, where, concurrent, add, once=True, source=fn)
             return fn
 
         return register if handler is None else register(handler)
@@ -82,7 +92,12 @@ class Registering(Watching):
         """Forget the handlers of an event, or only ``handler``; methods of classes stay.
 
         Nothing happens if there is none.
+
+        Raises:
+            TypeError: ``handler`` is no function.
         """
+        if handler is not None:
+            check_function(handler, "off()")
         self.handlers.remove(event, handler, namespace or "/")
 
     def listeners(
@@ -176,6 +191,10 @@ class Registering(Watching):
 
     # -- rooms, and other servers --------------------------------------------------------
 
+    @overload
+    def on_room_event(self, event: RoomEvent, handler: None = None) -> Callable[[F], F]: ...
+    @overload
+    def on_room_event(self, event: RoomEvent, handler: F) -> F: ...
     def on_room_event(self, event: RoomEvent, handler: Any = None) -> Any:
         """Register a function for what happens to rooms of this server; also as a decorator.
 
@@ -196,6 +215,12 @@ class Registering(Watching):
 
         return register if handler is None else register(handler)
 
+    @overload
+    def on_server_event(
+        self, event: str, handler: None = None, namespace: str | None = None
+    ) -> Callable[[F], F]: ...
+    @overload
+    def on_server_event(self, event: str, handler: F, namespace: str | None = None) -> F: ...
     def on_server_event(self, event: str, handler: Any = None, namespace: str | None = None) -> Any:
         """Register a function for events that other servers send; also as a decorator.
 
@@ -204,6 +229,7 @@ class Registering(Watching):
         client, on a worker.
         """
 
+        check_decorator(event, "on_server_event")
         check_spec(namespace)
 
         def register(fn: F) -> F:

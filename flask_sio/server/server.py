@@ -26,6 +26,7 @@ from flask_sio.protocol import sio
 from flask_sio.protocol.codec import json_of, make_codec
 from flask_sio.runtime.loop import Task, is_patched
 from flask_sio.server import reasons
+from flask_sio.server.calling import check_decorator, event_name
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.client import Client
 from flask_sio.server.client3 import Client3
@@ -198,6 +199,8 @@ class Server(Registering, Emitting):
             ValueError: an event of the protocol's own.
         """
 
+        check_decorator(event, "on")
+
         def register(fn: F) -> F:
             handler = self.convention.with_sid(fn, event, namespace or "/")
             self.handlers.add(event, handler, namespace or "/", concurrent, add, source=fn)
@@ -209,7 +212,11 @@ class Server(Registering, Emitting):
     def event(self, handler: F) -> F: ...
     @overload
     def event(
-        self, *, namespace: Spec | None = None, concurrent: bool | None = None
+        self,
+        *,
+        namespace: Spec | None = None,
+        concurrent: bool | None = None,
+        add: bool = False,
     ) -> Callable[[F], F]: ...
     def event(
         self,
@@ -217,11 +224,19 @@ class Server(Registering, Emitting):
         *,
         namespace: Spec | None = None,
         concurrent: bool | None = None,
+        add: bool = False,
     ) -> F | Callable[[F], F]:
-        """Register a handler for the event of its own name; with or without arguments."""
+        """Register a handler for the event of its own name; with or without arguments.
+
+        The rest as `on`.
+
+        Raises:
+            TypeError: it has no name.
+        """
 
         def register(fn: F) -> F:
-            return self.on(fn.__name__, fn, namespace, concurrent=concurrent)
+            name = event_name(fn)
+            return self.on(name, fn, namespace, concurrent=concurrent, add=add)
 
         return register if handler is None else register(handler)
 
