@@ -32,7 +32,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from wsgiref.util import setup_testing_defaults
 
 from flask_sio.engine.environ import slim
@@ -264,6 +264,12 @@ class TestClient:
             raise TimeoutError(f"no {event!r} within {timeout} s, but {names}")
         return found  # type: ignore[no-any-return]
 
+    @overload
+    def on(
+        self, event: str, function: None = None, namespace: str | None = None
+    ) -> Callable[[F], F]: ...
+    @overload
+    def on(self, event: str, function: F, namespace: str | None = None) -> F: ...
     def on(self, event: str, function: F | None = None, namespace: str | None = None) -> Any:
         """Call a function for each event of a name, also as a decorator; one at a time.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
 
 __all__ = ["HandlersOf", "ParentNamespace"]
+
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class HandlersOf:
@@ -22,16 +25,55 @@ class HandlersOf:
     _server: Server
     _namespace: Any
 
+    @overload
+    def on(
+        self,
+        event: str | int,
+        handler: None = None,
+        *,
+        concurrent: bool | None = None,
+        add: bool = False,
+    ) -> Callable[[F], F]: ...
+    @overload
+    def on(
+        self,
+        event: str | int,
+        handler: F,
+        *,
+        concurrent: bool | None = None,
+        add: bool = False,
+    ) -> F: ...
     def on(self, event: str | int, handler: Any = None, **options: Any) -> Any:
         """Register a handler; see `Server.on`."""
         return self._server.on(event, handler, self._namespace, **options)
 
+    @overload
+    def event(self, handler: F) -> F: ...
+    @overload
+    def event(self, *, concurrent: bool | None = None, add: bool = False) -> Callable[[F], F]: ...
     def event(self, handler: Any = None, **options: Any) -> Any:
         """Register a handler for the event of its own name; see `Server.event`."""
-        if handler is None:
-            return self._server.event(namespace=self._namespace, **options)
-        return self.on(handler.__name__, handler, **options)
+        register = self._server.event(namespace=self._namespace, **options)
+        return register if handler is None else register(handler)
 
+    @overload
+    def once(
+        self,
+        event: str | int,
+        handler: None = None,
+        *,
+        concurrent: bool | None = None,
+        add: bool = False,
+    ) -> Callable[[F], F]: ...
+    @overload
+    def once(
+        self,
+        event: str | int,
+        handler: F,
+        *,
+        concurrent: bool | None = None,
+        add: bool = False,
+    ) -> F: ...
     def once(self, event: str | int, handler: Any = None, **options: Any) -> Any:
         """Register a handler for the first event of a name; see `Server.once`."""
         return self._server.once(event, handler, self._namespace, **options)
@@ -44,14 +86,26 @@ class HandlersOf:
         """Return the handlers of an event; see `Server.listeners`."""
         return self._server.listeners(event, self._namespace)
 
+    @overload
+    def use(self, fn: None = None) -> Callable[[F], F]: ...
+    @overload
+    def use(self, fn: F) -> F: ...
     def use(self, fn: Any = None) -> Any:
         """Register middleware of connects; see `Server.use`."""
         return self._server.use(fn, self._namespace)
 
+    @overload
+    def use_event(self, fn: None = None) -> Callable[[F], F]: ...
+    @overload
+    def use_event(self, fn: F) -> F: ...
     def use_event(self, fn: Any = None) -> Any:
         """Register middleware of events; see `Server.use_event`."""
         return self._server.use_event(fn, self._namespace)
 
+    @overload
+    def on_any(self, fn: None = None) -> Callable[[F], F]: ...
+    @overload
+    def on_any(self, fn: F) -> F: ...
     def on_any(self, fn: Any = None) -> Any:
         """Register a listener of every event that comes; see `Server.on_any`."""
         return self._server.on_any(fn, self._namespace)
@@ -60,6 +114,10 @@ class HandlersOf:
         """Forget a listener of `on_any`, or all."""
         self._server.off_any(fn, self._namespace)
 
+    @overload
+    def on_any_outgoing(self, fn: None = None) -> Callable[[F], F]: ...
+    @overload
+    def on_any_outgoing(self, fn: F) -> F: ...
     def on_any_outgoing(self, fn: Any = None) -> Any:
         """Register a listener of every event that is sent; see `Server.on_any_outgoing`."""
         return self._server.on_any_outgoing(fn, self._namespace)

@@ -22,6 +22,7 @@ from flask_sio.engine.hooks import ConnectionFailure
 from flask_sio.protocol.codec import Codec
 from flask_sio.protocol.sio import Packet
 from flask_sio.server.socket import Socket
+from flask_sio.testing import TestClient
 
 server = Server(cors_allowed_origins="*", max_connections=1000)
 
@@ -158,3 +159,61 @@ packed = Server(serializer=codec, per_message_deflate={"threshold": 512})
 
 application = WSGIApp(server)
 mode: str = server.async_mode
+
+
+@server.on_room_event("join")
+def joined(namespace: str, room: Any, sid: str) -> int:
+    return len(sid)
+
+
+@server.on_server_event("news", namespace="/chat")
+def news(text: str) -> int:
+    return len(text)
+
+
+chat = server.of("/chat")
+
+
+@chat.on("line", concurrent=True)
+def line(sid: str, text: str) -> int:
+    return len(text)
+
+
+@chat.event
+def shout(sid: str, text: str) -> int:
+    return len(text)
+
+
+@chat.event(add=True)
+def whisper(sid: str, text: str) -> int:
+    return len(text)
+
+
+@chat.once("hello")
+def hello(sid: str) -> int:
+    return len(sid)
+
+
+@chat.use
+def door(socket: Socket) -> bool:
+    return socket.connected
+
+
+@chat.on_any
+def hear(event: str, sid: str, *args: Any) -> int:
+    return len(args)
+
+
+lengths: list[int] = [line("", ""), shout("", ""), whisper("", ""), hello(""), hear("", "")]
+numbers: tuple[int, int, bool] = (joined("/", "room", "sid"), news("text"), door(server.socket("")))
+
+
+def test_line() -> None:
+    with TestClient(server, "/chat") as client:
+
+        @client.on("question")
+        def answer(text: str) -> int:
+            return len(text)
+
+        length: int = answer("text")
+        assert client.emit("line", "text", callback=True) == [length]
