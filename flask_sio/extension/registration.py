@@ -238,7 +238,8 @@ class Registrar(FlaskWatching):
         It is called with the exception, in the event's context; what it returns becomes the
         ack. The nearest class wins; a blueprint's handlers come before the namespace's, those
         before the others, and all before `SocketIO.on_error`. After an exception in a connect
-        handler the client is refused, unless it returns True.
+        handler the client is refused, unless it returns True. A status stands for its class,
+        404 for `NotFound`; 500 takes no other exceptions: write ``errorhandler(Exception)``.
 
         Raises:
             TypeError: no class of exceptions; or a function that does not take one.

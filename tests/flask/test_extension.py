@@ -579,7 +579,7 @@ def test_call_needs_one_client(site: Site) -> None:
     """socketio.call without a target is a ValueError."""
     with pytest.raises(TypeError, match=r"call\(\) asks one client: its id, not \['x'\]"):
         site.socketio.call("x", to=["x"])  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="Cannot use call.*to=sid"):
+    with pytest.raises(ValueError, match=r"Cannot use call.*to=sid"):
         site.socketio.call("question")
 
 
