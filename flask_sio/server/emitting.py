@@ -164,7 +164,8 @@ class Emitting(Clients):
         ignore_queue: bool = False,
     ) -> Any:
         """Like `call`, with the arguments as they are sent."""
-        if isinstance(sid, (list, tuple, set, frozenset)):
+        several: Any = sid
+        if isinstance(several, (list, tuple, set, frozenset)):
             raise TypeError(f"call() asks one client: its id, not {sid!r}")
         body = self.codec.render(sio.Packet(sio.EVENT, namespace, [event, *args]))
         gathering = self.adapter.ask(
