@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask_sio.adapters.rooms import Room, RoomEvent
+from flask_sio.server.telling import Telling
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
@@ -25,8 +25,9 @@ class RoomEvents:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._listeners: dict[RoomEvent, list[Callable[..., object]]] = {}
-        self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        self._is_running = False
+        self._telling: Telling[tuple[Callable[..., object], tuple[Any, ...]]] = Telling(
+            server, "on_room_event", self._tell
+        )
 
     def add(self, event: RoomEvent, fn: Callable[..., object]) -> None:
         """Register a listener. Any thread."""
@@ -42,34 +43,17 @@ class RoomEvents:
         def changed(event: RoomEvent, room: Room, own_id: str) -> None:
             args = (namespace, room, own_id) if own_id else (namespace, room)
             for fn in self._listeners.get(event, ()):
-                self._put(fn, args)
+                self._telling.put((fn, args))
 
         return changed
 
-    # -- owner's turn ------------------------------------------------------------------
-
-    def _put(self, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self._waiting.append((fn, args))
-        if not self._is_running:
-            self._is_running = True
-            self._server.engine.loop.defer(self._run)
-
-    def _next(self) -> tuple[Callable[..., object], tuple[Any, ...]] | None:
-        if self._waiting:
-            return self._waiting.popleft()
-        self._is_running = False
-        return None
-
-    # -- on a worker -------------------------------------------------------------------
-
-    def _run(self) -> None:
-        call, convention = self._server.engine.loop.call, self._server.convention
-        while (due := call(self._next)) is not None:
-            fn, args = due
-            try:
-                convention.invoke_bare(fn, args)
-            except Exception:
-                logger.exception("what listens to rooms failed")
+    def _tell(self, due: tuple[Callable[..., object], tuple[Any, ...]]) -> None:
+        """Call a listener. On a worker."""
+        fn, args = due
+        try:
+            self._server.convention.invoke_bare(fn, args)
+        except Exception:
+            logger.exception("what listens to rooms failed")
 
 
 def check_room_event(event: RoomEvent) -> None:

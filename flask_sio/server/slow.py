@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from flask_sio.server.beside import beside
+from flask_sio.server.telling import Telling
 
 if TYPE_CHECKING:
     from flask_sio.engine.connection import Connection
@@ -21,8 +21,9 @@ class SlowClients:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._waiting: deque[tuple[Socket, str, Hook]] = deque()
-        self._is_telling = False
+        self._telling: Telling[tuple[Socket, str, Hook]] = Telling(
+            server, "on_high_water and on_drain", self._tell
+        )
         server.engine.pressure.on_change = self._changed
 
     def look(self) -> None:
@@ -41,19 +42,10 @@ class SlowClients:
             if socket.connected:
                 what: What = "high_water" if is_high else "drain"
                 for hook in middleware.hooks(what, socket.space.key):
-                    self._waiting.append((socket, what, hook))
-        if self._waiting and not self._is_telling:
-            self._is_telling = True
-            self._server.engine.loop.defer(self._tell)
+                    self._telling.put((socket, what, hook))
 
-    def _next(self) -> tuple[Socket, str, Hook] | None:
-        if self._waiting:
-            return self._waiting.popleft()
-        self._is_telling = False
-        return None
-
-    def _tell(self) -> None:
-        """Run the hooks. On a worker."""
-        while (waiting := self._server.engine.loop.call(self._next)) is not None:
-            socket, what, hook = waiting
-            beside(socket, what, hook.call, ())
+    @staticmethod
+    def _tell(waiting: tuple[Socket, str, Hook]) -> None:
+        """Run a hook. On a worker."""
+        socket, what, hook = waiting
+        beside(socket, what, hook.call, ())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flask_sio import Server
-from flask_sio.server import outgoing
+from flask_sio.server import telling
 from flask_sio.testing import TestClient
 from tests.live import Runtime, plain
 from tests.server.clients import Log, Peer, Poller
@@ -203,7 +203,7 @@ def test_outgoing_listeners_are_bounded(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Over the bound they miss some, the log says so, and clients miss nothing."""
-    monkeypatch.setattr(outgoing, "MAX_WAITING", 3)
+    monkeypatch.setattr(telling, "MAX_WAITING", 3)
     server, log = Server(), Log()
     server.on_any_outgoing(lambda event, sid, number: log.add(number))
     with plain(runtime, server) as live:
@@ -219,7 +219,7 @@ def test_outgoing_listeners_are_bounded(
         server.emit("x", 9)
         assert log.wait(4)[3] == 9
         peer.leave()
-    assert "beyond 3 packets they miss some (said once)" in caplog.text
+    assert "beyond 3 waiting they miss some (said once)" in caplog.text
 
 
 def test_without_a_listener_nothing_is_kept() -> None:
