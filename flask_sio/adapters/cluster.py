@@ -338,7 +338,7 @@ class ClusterAdapter(MemoryAdapter):
         recipients = self._select(namespace, options)
         self._reply(message, "asked", tuple(each.id for each in recipients))
         inquiry = Inquiry(partial(self._answer, message))
-        inquiry.ask(recipients, body, options.compress)
+        inquiry.ask(recipients, body, options)
         if not inquiry.is_over:
             self._inquiries[message.sender, message.request] = inquiry
 

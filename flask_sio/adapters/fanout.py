@@ -1,12 +1,14 @@
 """Broadcasts to many, some recipients at a time, so that others are served in between.
 
-Nobody notices but by the clock: whatever else is sent to a recipient that still waits, it is
-served first (`FanOut.serve`), so that the order is the one in which things were emitted.
+Nobody notices but by the clock: whatever else its namespace sends to a recipient that still
+waits, it is served first (`FanOut.serve`), so that the order is the one in which things were
+emitted. Between two namespaces of a connection no order is promised.
 Owner's turn only.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from flask_sio.runtime.loop import Loop
 
 __all__ = ["AT_ONCE", "FanOut", "FanOuts"]
+
+logger = logging.getLogger("flask_sio.server")
 
 AT_ONCE = 256
 """Recipients served before sockets and timers get their turn: about 2 ms.
@@ -33,7 +37,16 @@ Send = Callable[[Recipient], bool]
 class FanOut:
     """One broadcast on its way."""
 
-    __slots__ = ("_order", "_place", "_queued", "_result", "_rooms", "_send", "_waiting")
+    __slots__ = (
+        "_has_failed",
+        "_order",
+        "_place",
+        "_queued",
+        "_result",
+        "_rooms",
+        "_send",
+        "_waiting",
+    )
 
     def __init__(
         self, rooms: Rooms, recipients: list[Recipient], send: Send, result: EmitResult | None
@@ -44,6 +57,7 @@ class FanOut:
         self._waiting = set(recipients)
         self._send = send
         self._queued = 0
+        self._has_failed = False
         self._result = result
         if result is not None:
             result.fan_out = self
@@ -76,6 +90,10 @@ class FanOut:
         rooms.fan_outs = ()  # it need not be served first by those that come after this
         try:
             self._queued += self._send(recipient)
+        except Exception:  # the others get theirs
+            if not self._has_failed:
+                self._has_failed = True
+                logger.exception("a broadcast failed for a client (said once for each)")
         finally:
             rooms.fan_outs = fan_outs
 

@@ -47,10 +47,10 @@ class Inquiry:
     def is_over(self) -> bool:
         return not self._owed
 
-    def ask(self, recipients: Iterable[Recipient], body: Body, compress: bool = True) -> None:
+    def ask(self, recipients: Iterable[Recipient], body: Body, options: BroadcastOptions) -> None:
         """Send the event to each; ``answered`` is called for each, once."""
         for each in recipients:
-            number = each.request(body, _Part(self, each.id), compress)
+            number = each.request(body, _Part(self, each.id), options)
             if number:
                 self._owed[each.id] = (each, number)
             else:
@@ -190,7 +190,7 @@ class MemoryAdapter:
         result: EmitResult,
     ) -> None:
         recipients = self._select(namespace, options)
-        asked = [each.request(body, callback, options.compress) for each in recipients]
+        asked = [each.request(body, callback, options) for each in recipients]
         result.counts = (len(asked), len(asked) - asked.count(0))
 
     def _ask(
@@ -200,7 +200,7 @@ class MemoryAdapter:
         gathering.asked(OWN, [each.id for each in recipients])
         inquiry = Inquiry(gathering.answered)
         gathering.when_over(inquiry.cancel)
-        inquiry.ask(recipients, body, options.compress)
+        inquiry.ask(recipients, body, options)
 
     def _join(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
         for each in self._select(namespace, options):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from flask_sio.adapters.adapter import SocketRecord
+    from flask_sio.adapters.adapter import BroadcastOptions, SocketRecord
     from flask_sio.adapters.answers import Asker
     from flask_sio.adapters.fanout import FanOut
     from flask_sio.protocol.encoded import Encoded
@@ -47,7 +47,7 @@ class Recipient(Protocol):
     def deliver_latest(self, encoded: Encoded, key: Hashable) -> bool:
         """Send one packet; while it waits, a later one of the same key takes its place."""
 
-    def request(self, body: Body, whom: Asker, compress: bool = True) -> int:
+    def request(self, body: Body, whom: Asker, options: BroadcastOptions) -> int:
         """Send an event that asks for an answer; return its number, 0 if it was not taken."""
 
     def take_ack(self, number: int) -> object:
@@ -173,3 +173,18 @@ class Rooms:
             if left_out:
                 return [each for each in found if each not in left_out]
         return found
+
+
+def check_hashable(call: str, what: str, things: Iterable[object]) -> None:
+    """Refuse what cannot be the key of a dict, in the call that names it.
+
+    Raises:
+        TypeError: there is one.
+    """
+    for thing in things:
+        try:
+            hash(thing)
+        except TypeError:
+            raise TypeError(
+                f"{call}: {what} must be hashable, such as a string; {thing!r:.80} is not"
+            ) from None

@@ -174,7 +174,6 @@ class Connection:
             held.answer(None)
             return False
         self.alive()
-        self.send_kept()
         return self.polling.get(held)
 
     def abandon(self, held: HeldPoll) -> None:
@@ -244,8 +243,11 @@ class Connection:
             return not self.websocket.stream.buffered_bytes
         return self.polling is not None and self.polling.is_ready
 
-    def send_latest(self, encoded: Encoded, key: Hashable) -> bool:
-        """Send a packet, or keep it until the client is ready; then the latest of its key goes."""
+    def send_latest(self, encoded: Encoded, scope: str, key: Hashable) -> bool:
+        """Send a packet, or keep it until the client is ready; then the latest of its key goes.
+
+        Keys of different scopes are different keys.
+        """
         if self.state != "open":
             return False
         if self.is_ready:
@@ -255,17 +257,22 @@ class Connection:
             latest = self._latest = Latest()
         if not latest and self.websocket is not None:
             self.await_drain()
-        latest.put(key, encoded)
+        latest.put(scope, key, encoded)
         if latest.size > options.max_outbound_bytes or len(latest) > options.max_outbound_packets:
             self.overflow()
             return False
         return True
 
-    def send_kept(self) -> None:
-        """Send what was kept until now: the client can take it."""
+    def send_kept(self, scope: str | None = None) -> None:
+        """Send what was kept until now, of one scope or all: the client can take it, or leaves."""
         if self._latest:
-            for encoded in self._latest.take():
+            for encoded in self._latest.take(scope):
                 self.send(encoded)
+
+    def drop_kept(self, scope: str) -> None:
+        """Forget what was kept for a scope that the client has left."""
+        if self._latest:
+            self._latest.take(scope)
 
     @property
     def is_flushed(self) -> bool:

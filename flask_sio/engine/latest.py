@@ -10,25 +10,29 @@ __all__ = ["Latest"]
 
 
 class Latest:
-    """One packet per key, the keys in the order they came. Owner's turn only."""
+    """One packet per scope and key, in the order the keys came. Owner's turn only."""
 
     __slots__ = ("_packets", "size")
 
     def __init__(self) -> None:
-        self._packets: dict[Hashable, Encoded] = {}
+        self._packets: dict[tuple[str, Hashable], Encoded] = {}
         self.size = 0
         """Bytes of all."""
 
     def __len__(self) -> int:
         return len(self._packets)
 
-    def put(self, key: Hashable, encoded: Encoded) -> None:
-        """Keep a packet instead of the one of the same key."""
-        before = self._packets.get(key)
+    def put(self, scope: str, key: Hashable, encoded: Encoded) -> None:
+        """Keep a packet instead of the one of the same scope and key."""
+        before = self._packets.get((scope, key))
         self.size += encoded.size - (0 if before is None else before.size)
-        self._packets[key] = encoded
+        self._packets[scope, key] = encoded
 
-    def take(self) -> Iterable[Encoded]:
-        """Return all and keep none."""
-        packets, self._packets, self.size = self._packets, {}, 0
-        return packets.values()
+    def take(self, scope: str | None = None) -> Iterable[Encoded]:
+        """Return those of a scope, or all, and keep them no more."""
+        if scope is None:
+            packets, self._packets, self.size = self._packets, {}, 0
+            return packets.values()
+        taken = [self._packets.pop(each) for each in list(self._packets) if each[0] == scope]
+        self.size -= sum(each.size for each in taken)
+        return taken

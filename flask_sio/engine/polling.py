@@ -118,9 +118,9 @@ class Polling:
         if self.held is not None and self._queue:
             self._answer(self._take())
 
-    def _take(self) -> list[Part]:
-        """Return up to `MAX_PACKETS` queued packets; what does not fit stays queued."""
-        parts: list[Part] = []
+    def _take(self, parts: list[Part] | None = None) -> list[Part]:
+        """Return ``parts`` and queued packets, `MAX_PACKETS` in all; the others stay queued."""
+        parts = [] if parts is None else parts
         while self._queue and len(parts) < MAX_PACKETS:
             encoded = self._queue[0]
             fits = MAX_PACKETS - len(parts)
@@ -154,8 +154,16 @@ class Polling:
                 connection.end("transport close")
             held.answer(self._packets(parts))
             return False
-        if self._queue:
-            held.answer(self._packets(self._take()))
+        parts = self._take() if self._queue else []
+        if not self._queue:
+            connection.send_kept()
+            if self._queue:
+                self._take(parts)
+        if parts:
+            held.answer(self._packets(parts))
+            return False
+        if connection.state != "open":  # what was kept was too much
+            held.answer(None)
             return False
         if connection.probe is not None and connection.probe.probed:
             held.answer(self._packets([eio.NOOP]))

@@ -236,12 +236,14 @@ class Client:
         self.sockets[namespace] = socket
         space.rooms.add(socket)
         if space.parent is not None and space.parent.asks:
+            socket.is_deciding = True
             self._mailbox.put(DoorJob(socket, NOTHING))
             return
         handler = self.server.handlers.find_lifecycle(namespace, "connect")
         if self.server.options.always_connect or handler is None:
             self._accept(socket)
         if handler is not None:
+            socket.is_deciding = True
             self._mailbox.put(ConnectJob(socket, handler))
 
     def _on_disconnect(self, packet: sio.Packet) -> None:
@@ -301,6 +303,7 @@ class Client:
 
     def decide(self, socket: Socket, refusal: Encoded | None) -> None:
         """Accept a socket, or refuse it with this CONNECT_ERROR packet."""
+        socket.is_deciding = False
         if refusal is None:
             if socket.was_accepted is not False:  # disconnect() in the handler is a refusal
                 self._accept(socket)
@@ -345,6 +348,7 @@ class Client:
             refusal = self.refusal(socket.namespace, REJECTED)
             self.decide(socket, self.server.codec.encode_control(refusal))
         elif socket.state == "connected":
+            self.connection.send_kept(socket.namespace)
             self._say(sio.Packet(sio.DISCONNECT, socket.namespace))
             self._start_leaving(socket, public_reason("server namespace disconnect"))
 
@@ -353,6 +357,7 @@ class Client:
         if socket.state not in ("connecting", "connected"):
             return
         self._remember_left(socket.namespace)
+        self.connection.drop_kept(socket.namespace)
         socket.start_leaving()
         find = self.server.handlers.find_lifecycle
         leaving = find(socket.namespace, "disconnecting")
@@ -386,9 +391,10 @@ class Client:
             del self._left[next(iter(self._left))]
 
     def closing(self) -> None:
-        """Send what broadcasts on their way have for this client."""
-        for socket in self.sockets.values():
+        """Send what broadcasts on their way have for this client, and what was kept for it."""
+        for socket in list(self.sockets.values()):  # one that cannot take it leaves
             socket.catch_up()
+        self.connection.send_kept()
 
     def closed(self, reason: engine.Reason, description: str = "") -> None:
         """Learn that the connection has ended: every socket leaves."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask_sio.adapters.adapter import EVERYBODY, BroadcastOptions, EmitResult
 from flask_sio.adapters.answers import Callback, CallbackWithin
+from flask_sio.adapters.rooms import check_hashable
 from flask_sio.errors import DisconnectedError, NotConnectedError, TimeoutError
 from flask_sio.protocol import sio
 from flask_sio.server.clients import Clients, Room
@@ -107,6 +108,8 @@ class Emitting(Clients):
                 raise TypeError("timeout= is for the answers that callback= gets: give it one")
             result = self.adapter.emit(namespace, body, options)
         else:
+            if options.coalesce is not None:
+                raise TypeError("coalesce() keeps one packet of many: callback= has no place in it")
             callback = self.convention.callback(callback)
             if timeout is not None:
                 callback = CallbackWithin(callback, timeout, event)
@@ -187,8 +190,11 @@ def room_list(to: Rooms) -> list[Room] | None:
     if to is None or to == "" or (to == 0 and to is not False):
         return None
     if isinstance(to, (list, tuple, set, frozenset)):
-        return list(to) or None
-    return [cast("Room", to)]
+        rooms: list[Room] = list(to)
+    else:
+        rooms = [cast("Room", to)]
+    check_hashable("to=, room= and their like", "a room", rooms)
+    return rooms or None
 
 
 def left_out(skip_sid: str | Iterable[str] | None, except_rooms: Rooms = None) -> tuple[Room, ...]:
@@ -196,6 +202,7 @@ def left_out(skip_sid: str | Iterable[str] | None, except_rooms: Rooms = None) -
     if not skip_sid and except_rooms is None:
         return ()
     skipped = (skip_sid,) if isinstance(skip_sid, str) else tuple(skip_sid or ())
+    check_hashable("skip_sid=", "an id", skipped)
     return (*skipped, *(room_list(except_rooms) or ()))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask_sio.adapters import wire
 from flask_sio.adapters.adapter import EVERYBODY, BroadcastOptions, EmitResult, SocketRecord
 from flask_sio.adapters.answers import Found
+from flask_sio.adapters.rooms import check_hashable
 from flask_sio.errors import TimeoutError
 from flask_sio.protocol import sio
 from flask_sio.server.handshake import Handshake
@@ -135,7 +136,12 @@ class BroadcastOperator:
         return self._with(volatile=True)
 
     def coalesce(self, key: Hashable) -> BroadcastOperator:
-        """Where a client cannot take it at once, keep only the latest one of this key."""
+        """Where a client cannot take it at once, keep only the latest one of this key.
+
+        Raises:
+            TypeError: a key that cannot be hashed.
+        """
+        check_hashable("coalesce()", "a key", (key,))
         return self._with(coalesce=key)
 
     def compress(self, compress: bool = True) -> BroadcastOperator:
@@ -381,4 +387,5 @@ def _flat(rooms: tuple[Any, ...]) -> tuple[Room, ...]:
             flat.extend(room)
         else:
             flat.append(room)
+    check_hashable("to() and its like", "a room", flat)
     return tuple(flat)

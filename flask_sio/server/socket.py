@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from flask_sio.adapters.adapter import BroadcastOptions, EmitResult, SocketRecord
+from flask_sio.adapters.adapter import EVERYBODY, BroadcastOptions, EmitResult, SocketRecord
 from flask_sio.adapters.answers import CallbackWithin
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
@@ -43,6 +43,7 @@ class Socket:
         "auth",
         "client",
         "id",
+        "is_deciding",
         "issued",
         "parting",
         "space",
@@ -62,6 +63,8 @@ class Socket:
         self.state: State = "connecting"
         self.was_accepted: bool | None = None
         """None until its connect handler, if there is one, has decided."""
+        self.is_deciding = False
+        """Whether a connect handler is still to run or to end; `always_connect` does not wait."""
         self.parting: DisconnectJob | None = None
         """What runs when it left before its connect handler has decided."""
         self._pending: list[Encoded] | None = None
@@ -235,12 +238,16 @@ class Socket:
         """Send a packet, or keep it until the client is accepted; False once it left."""
         if self.space.rooms.fan_outs:
             self.catch_up()
-        if self.space.outgoing is not None:
-            self.space.outgoing.note(self, encoded)
         if self.state == "connected":
-            return self.client.connection.send(encoded)
-        if self.state != "connecting":
-            return False
+            taken = self.client.connection.send(encoded)
+        else:
+            taken = self.state == "connecting" and self._hold(encoded)
+        if taken and self.space.outgoing is not None:
+            self.space.outgoing.note(self, encoded)
+        return taken
+
+    def _hold(self, encoded: Encoded) -> bool:
+        """Keep a packet until the client is accepted."""
         if self._pending is None:
             self._pending = []
         options = self.client.server.options
@@ -270,20 +277,22 @@ class Socket:
         connection = self.client.connection
         if self.state != "connected" or not connection.is_ready:
             return False
-        if self.space.outgoing is not None:
+        taken = connection.send(encoded)
+        if taken and self.space.outgoing is not None:
             self.space.outgoing.note(self, encoded)
-        return connection.send(encoded)
+        return taken
 
     def deliver_latest(self, encoded: Encoded, key: Hashable) -> bool:
         """Send a packet; while it waits, a later one of the same key takes its place."""
         self.catch_up()
-        if self.state == "connected":
-            if self.space.outgoing is not None:
-                self.space.outgoing.note(self, encoded)
-            return self.client.connection.send_latest(encoded, (self.namespace, key))
-        return self.deliver(encoded)
+        if self.state != "connected":
+            return self.deliver(encoded)
+        taken = self.client.connection.send_latest(encoded, self.namespace, key)
+        if taken and self.space.outgoing is not None:
+            self.space.outgoing.note(self, encoded)
+        return taken
 
-    def request(self, body: Body, whom: Asker, compress: bool = True) -> int:
+    def request(self, body: Body, whom: Asker, options: BroadcastOptions = EVERYBODY) -> int:
         """Send an event whose answer is for ``whom``; return its number, 0 if it is not taken."""
         if self.state not in ("connected", "connecting"):
             return 0
@@ -293,8 +302,8 @@ class Socket:
         number = acks.ask(whom)
         packet = sio.Packet(sio.EVENT, self.namespace, id=number)
         encoded = self.client.server.codec.compose(packet, body)
-        encoded.compress = compress
-        if self.deliver(encoded):
+        encoded.compress = options.compress
+        if (self.deliver_if_ready if options.volatile else self.deliver)(encoded):
             if isinstance(whom, TimedCallback):
                 whom.start(number)
             return number

@@ -183,3 +183,24 @@ def test_shutting_down_finishes_broadcasts(crowd: tuple[Server, list[TestClient]
     server.emit("all")
     server.shutdown()
     assert all([event["name"] for event in each.queue] == ["all"] for each in clients)
+
+
+def test_one_that_cannot_be_served_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """It is not counted, the log says so once, and later broadcasts arrive."""
+    rooms, members, loop = made(3 * AT_ONCE)
+    result = EmitResult(loop)
+
+    def send(member: Any) -> bool:
+        if int(member.id) % 100 == 0:
+            raise TypeError("of no use")
+        return sends("first")(member)
+
+    fan_outs = FanOuts()
+    fan_outs.start(FanOut(rooms, members, send, result), loop)
+    fan_outs.start(FanOut(rooms, members, sends("second"), None), loop)
+    while loop.due:
+        loop.go_on()
+    failed = len(range(0, len(members), 100))
+    assert result.queued == len(members) // 2 - failed
+    assert all(member.got[-1] == "second" for member in members)
+    assert caplog.text.count("a broadcast failed for a client") == 1

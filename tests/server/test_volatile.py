@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from flask_sio import Server
-from tests.live import Live, Runtime, plain
+from flask_sio.server.operators import ServerNamespace
+from tests.live import WAIT_S, Live, Runtime, plain
 from tests.server.clients import Peer, Poller
 
 BLOCK = "x" * 200_000
@@ -117,3 +120,82 @@ def test_a_client_that_is_connecting_gets_all(runtime: Runtime, server: Server) 
         assert [peer.text() for _ in range(2)] == ['42["n",0]', '42["n",1]']
         assert [result.dropped for result in results] == [0, 0, 1]
         peer.leave()
+
+
+def test_what_is_kept_comes_with_the_next_poll(runtime: Runtime) -> None:
+    """After what was queued, in one answer, even where both are as many as a client may have."""
+    for policy in ("close", "drop"):
+        server = Server(max_outbound_packets=4, slow_client=policy)
+        with plain(runtime, server) as live:
+            poller = Poller(live)
+            for number in range(4):
+                server.emit("queued", number, to=poller.sid)
+                server.of("/").to(poller.sid).coalesce(number).emit("kept", number)
+            assert poller.get() == [
+                f'42["{kind}",{number}]' for kind in ("queued", "kept") for number in range(4)
+            ]
+            poller.leave()
+
+
+def test_what_is_kept_comes_before_its_namespace_is_left(runtime: Runtime, server: Server) -> None:
+    """Not after it, nor to the socket that joins next; nor if the client itself leaves."""
+    server.of("/b").on("go", lambda sid: None)
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        for leaves, expected in ((False, ["pos", "41"]), (True, [])):
+            sid = peer.join("40/b,")
+            stuff(server, peer.sid)
+            server.of("/b").coalesce("key").emit("pos", 1)
+            server.of("/").coalesce("key").emit("other", 2)
+            if leaves:
+                peer.send("41/b,")
+                live.until(lambda sid=sid: not server.has(sid, "/b"))  # type: ignore[misc]
+            else:
+                server.disconnect(sid, "/b")
+            server.emit("end", to=peer.sid)
+            got: list[str] = []
+            while "other" not in got:
+                text = peer.text()
+                got += [word for word in ("pos", "41", "other") if word in text[:20]]
+            assert got == [*expected, "other"]
+        peer.leave()
+
+
+def test_a_volatile_question_is_not_asked_of_who_is_not_ready(
+    runtime: Runtime, server: Server
+) -> None:
+    """With a callback and with call(): it is dropped as any other."""
+    server.on("block", lambda sid: None)
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        stuff(server, peer.sid)
+        result = server.emit("pos", 1, to=peer.sid, volatile=True, callback=print)
+        assert (result.matched, result.queued) == (1, 0)
+        assert server.of("/").volatile.timeout(WAIT_S).call("pos") == {}
+        while not peer.text().startswith('42["block"'):
+            pass
+        peer.close()
+
+
+def test_questions_and_keys_do_not_go_together(server: Server) -> None:
+    """A question that another takes the place of would never be answered."""
+    with pytest.raises(TypeError, match=r"coalesce.*callback="):
+        server.of("/").coalesce("key").emit("pos", callback=print)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda of: of.coalesce(["x"]), r"coalesce\(\).*\['x'\]"),
+        (lambda of: of.to({"a": 1}), r"to\(\).*\{'a': 1\}"),
+        (lambda of: of.except_([["a"]]), r"to\(\).*\['a'\]"),
+        (lambda of: of.server.emit("x", to=[{}]), r"to=.*\{\}"),
+        (lambda of: of.server.emit("x", skip_sid=[[]]), r"skip_sid=.*\[\]"),
+    ],
+)
+def test_rooms_and_keys_must_be_hashable(
+    server: Server, call: Callable[[ServerNamespace], object], named: str
+) -> None:
+    """It is said in the call, and nobody else loses a packet over it."""
+    with pytest.raises(TypeError, match=named):
+        call(server.of("/"))
