@@ -104,7 +104,7 @@ class EventJob(_Job):
         self.size = size
         self.ack_id = ack_id
         # What comes before the connect handler has decided waits for it, in order.
-        self.concurrent = handler.concurrent and socket.state != "connecting"
+        self.concurrent = handler.concurrent and not socket.is_deciding
 
     def _run(self) -> None:
         socket, handler = self.socket, self.handler

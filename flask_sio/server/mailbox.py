@@ -120,6 +120,8 @@ class Mailbox:
             return None
         job = self._jobs.popleft()
         self._bytes -= job.size
+        if job.is_last:
+            self._is_hurried = False
         if job.concurrent:
             self._concurrent += 1
             self._wake()

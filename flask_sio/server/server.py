@@ -417,7 +417,7 @@ class Server(Registering, Emitting):
         Stock clients reconnect by themselves. Returns False if some were left after
         ``timeout`` seconds. Any thread.
         """
-        self.adapter.close()
+        self._adapter.close()  # not `adapter`, which would join others first
         return self.engine.shutdown(timeout)
 
 

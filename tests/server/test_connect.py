@@ -271,6 +271,27 @@ def test_always_connect_accepts_before_the_handler_has_decided(runtime: Runtime)
         peer.close()
 
 
+def test_always_connect_keeps_concurrent_events_behind_its_handler(runtime: Runtime) -> None:
+    """They run beside each other, not beside what decides whether their client may come."""
+    server, log = Server(always_connect=True, async_handlers=True), Log()
+    gate = Gate(server)
+
+    @server.on("connect")
+    def connect(sid: str, environ: object) -> None:
+        gate.wait()
+        log.add("connect")
+
+    server.on("event", lambda sid: log.add("event"))
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        peer.send('42["event"]')
+        gate.arrived()
+        peer.sync()
+        gate.open()
+        assert log.wait(2) == ["connect", "event"]
+        peer.leave()
+
+
 def test_always_connect_refuses_by_a_disconnect(runtime: Runtime) -> None:
     """The client leaves; its events are not handled, no disconnect handler runs."""
     server = Server(always_connect=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from flask_sio import Server
-from tests.live import Live, Runtime, plain
+from tests.live import WAIT_S, Live, Runtime, plain
 from tests.server.clients import Gate, Log, Peer, Poller, everyone
 
 
@@ -321,3 +323,33 @@ def test_a_failing_disconnect_handler_still_lets_the_client_go(
         peer.close()
         _gone(live)
     assert "the handler of 'disconnect' failed" in caplog.text
+
+
+def test_a_client_that_comes_back_may_finish_again(runtime: Runtime) -> None:
+    """A leave that could wait no longer for a handler shortens no later one."""
+    server, log = Server(disconnect_wait=0.1), Log()
+    gates = {name: Gate(server) for name in ("first", "second")}
+
+    @server.on("slow", concurrent=True)
+    def slow(sid: str, name: str) -> None:
+        gates[name].wait()
+        log.add(name)
+
+    server.on("disconnect", lambda sid: log.add("gone"))
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        peer.send('42["slow","first"]')
+        gates["first"].arrived()
+        peer.send("41")
+        assert log.wait(1) == ["gone"]
+        gates["first"].open()
+        assert log.wait(2) == ["gone", "first"]
+        server.options = dataclasses.replace(server.options, disconnect_wait=WAIT_S)
+        peer.join()
+        peer.send('42["slow","second"]')
+        gates["second"].arrived()
+        peer.send("41")
+        peer.sync()
+        gates["second"].open()
+        assert log.wait(4)[2:] == ["second", "gone"]
+        peer.close()
