@@ -182,6 +182,8 @@ def test_what_cannot_be_asked_leaves_nothing(pair: Pair) -> None:
     assert isinstance(server.adapter, ClusterAdapter)
     assert not server.adapter._gatherings
     assert server.engine.loop.call(lambda: set(server.engine._borrowers)) == borrowed
+
+
 def test_who_shuts_down_before_the_first_request_joins_nobody(folder: Path) -> None:
     """There is nothing to end, so nothing is started for it."""
     server = Server(mesh=True, mesh_dir=str(folder))
