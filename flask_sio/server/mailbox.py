@@ -46,6 +46,7 @@ class Mailbox:
         "_is_hurried",
         "_is_queued",
         "_jobs",
+        "_last_jobs",
         "_loop",
         "_on_slow",
         "_slow_timer",
@@ -63,6 +64,7 @@ class Mailbox:
         self.on_idle: Callable[[], object] | None = None
         """Called whenever the last job has ended, where somebody waits for that."""
         self._concurrent = 0
+        self._last_jobs = 0
         self._is_hurried = False
         self._is_queued = False
         self._slow_timer: Timer | None = None
@@ -86,6 +88,7 @@ class Mailbox:
         if jobs is None:
             jobs = self._jobs = deque()
         jobs.append(job)
+        self._last_jobs += job.is_last
         self._bytes += job.size
         if len(jobs) == 1 and not self._is_queued and self._may_run(job):
             self._is_queued = True
@@ -121,7 +124,9 @@ class Mailbox:
         job = self._jobs.popleft()
         self._bytes -= job.size
         if job.is_last:
-            self._is_hurried = False
+            self._last_jobs -= 1
+            if not self._last_jobs:
+                self._is_hurried = False
         if job.concurrent:
             self._concurrent += 1
             self._wake()
@@ -158,8 +163,8 @@ class Mailbox:
     # -- jobs that take too long -------------------------------------------------------
 
     def hurry(self) -> None:
-        """Let the last job wait for concurrent ones no more."""
-        self._is_hurried = bool(self._jobs) and any(job.is_last for job in self._jobs or ())
+        """Let last jobs that wait for concurrent ones wait no more."""
+        self._is_hurried = self._last_jobs > 0
         self._wake()
 
     def overtake(self, job: Job | None) -> None:

@@ -353,3 +353,22 @@ def test_a_client_that_comes_back_may_finish_again(runtime: Runtime) -> None:
         gates["second"].open()
         assert log.wait(4)[2:] == ["second", "gone"]
         peer.close()
+
+
+def test_all_namespaces_of_a_client_stop_waiting_at_once(runtime: Runtime) -> None:
+    """For a concurrent handler that has run for ``disconnect_wait`` when the client went."""
+    server, log = Server(disconnect_wait=0.1, namespaces=["/", "/a", "/b"]), Log()
+    gate = Gate(server)
+    server.on("slow", concurrent=True)(lambda sid: gate.wait())
+    for namespace in ("/", "/a", "/b"):
+        server.on("disconnect", lambda sid: log.add("gone"), namespace=namespace)
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        peer.join("40/a,")
+        peer.join("40/b,")
+        peer.send('42["slow"]')
+        gate.arrived()
+        peer.close()
+        assert log.wait(3) == ["gone"] * 3
+        gate.open()
+        live.until(lambda: not server.engine.connections)
