@@ -153,6 +153,12 @@ class Adapter(Protocol):
     def disconnect(self, namespace: str, options: BroadcastOptions, close: bool = False) -> None:
         """Let clients leave the namespace, or with ``close`` end their connections."""
 
+    def is_elsewhere(self, namespace: str, room: Room) -> bool:
+        """Whether a room's name is the id of another server's client, as far as it is known.
+
+        Any thread; never blocks.
+        """
+
     def sockets(self, namespace: str, options: BroadcastOptions) -> Found[SocketRecord]:
         """Describe clients."""
 

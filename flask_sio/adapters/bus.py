@@ -79,6 +79,9 @@ class Listener(Protocol):
     def deliver(self, message: Message) -> None:
         """Take what another server asks for."""
 
+    def has(self, namespace: str, own_id: str) -> bool:
+        """Whether an id is one of its clients."""
+
     def settle(self, reply: Reply) -> None:
         """Take a reply to a request of its own."""
 
@@ -100,6 +103,9 @@ class Bus(Protocol):
 
     def owner(self, own_id: str) -> str | None:
         """Return the one server that a client of this id can be at, if the id tells."""
+
+    def is_elsewhere(self, sender: str, namespace: str, own_id: str) -> bool:
+        """Whether an id is that of a client of the others, as far as it can be told here."""
 
     def publish(self, message: Message, to: str | None = None) -> Sequence[str]:
         """Send to the others, or to one of them; return who gets it."""

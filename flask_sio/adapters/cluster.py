@@ -103,6 +103,12 @@ class ClusterAdapter(MemoryAdapter):
         self._tell(Message("disconnect", namespace, options, close=close, sender=self.id))
         super().disconnect(namespace, options, close)
 
+    def is_elsewhere(self, namespace: str, room: Room) -> bool:
+        source = self._source
+        if not isinstance(room, str) or not source.is_open:
+            return False
+        return source.open().is_elsewhere(self.id, namespace, room)
+
     def sockets(self, namespace: str, options: BroadcastOptions) -> Found[SocketRecord]:
         found = super().sockets(namespace, options)
         return self._add(found, Message("sockets", namespace, options, sender=self.id))
@@ -295,6 +301,11 @@ class ClusterAdapter(MemoryAdapter):
         for asked_by in list(self._inquiries):
             if asked_by[0] == server:
                 self._give_up(asked_by)
+
+    def has(self, namespace: str, own_id: str) -> bool:
+        """Whether an id is one of this server's clients. Any thread; never blocks."""
+        rooms = self._home.rooms(namespace)
+        return rooms is not None and own_id in rooms.everyone
 
     # -- in ----------------------------------------------------------------------------
 

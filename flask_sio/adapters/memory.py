@@ -111,6 +111,9 @@ class MemoryAdapter:
     def disconnect(self, namespace: str, options: BroadcastOptions, close: bool = False) -> None:
         self._run(self._disconnect, namespace, options, close)
 
+    def is_elsewhere(self, namespace: str, room: Room) -> bool:
+        return False
+
     def sockets(self, namespace: str, options: BroadcastOptions) -> Found[SocketRecord]:
         return Found(self._call(self._sockets, namespace, options) or ())
 

@@ -74,6 +74,9 @@ class Channel:
     def owner(self, own_id: str) -> str | None:
         return None  # ids name the process, which all members are in
 
+    def is_elsewhere(self, sender: str, namespace: str, own_id: str) -> bool:
+        return any(member.has(namespace, own_id) for member in self._others(sender))
+
     def publish(self, message: Message, to: str | None = None) -> list[str]:
         heard = [each for each in self._others(message.sender) if to is None or each.id == to]
         for member in heard:

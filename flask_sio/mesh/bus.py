@@ -55,6 +55,9 @@ class MeshBus:
             return None
         return tag  # its own: a client of this worker that has left
 
+    def is_elsewhere(self, sender: str, namespace: str, own_id: str) -> bool:
+        return self.owner(own_id) not in (None, self._mesh.tag)
+
     def publish(self, message: Message, to: str | None = None) -> Sequence[str]:
         data = encode(message)
         if to is None:

@@ -31,7 +31,7 @@ MAX_ROOM_CHARS = 1024
 
 def _enter(socket: Socket, rooms: tuple[Room, ...]) -> None:
     for room in rooms:
-        if room != socket.id and room in socket.space.rooms.everyone:
+        if socket.is_of_another(room):
             raise ValueError("a client's id is its own room: another cannot enter it")
         if not socket.has_place(room):
             limit = socket.client.server.options.max_rooms

@@ -324,17 +324,23 @@ class Socket:
         rooms = tuple(self.space.rooms.rooms_of(self))
         return SocketRecord(self.id, rooms, self.handshake.as_dict(), dict(self._data or {}))
 
+    def is_of_another(self, room: Room) -> bool:
+        """Whether a room's name is another client's id, also one of another server."""
+        if room == self.id:
+            return False
+        adapter = self.client.server.adapter
+        return room in self.space.rooms.everyone or adapter.is_elsewhere(self.namespace, room)
+
     def has_place(self, room: Room) -> bool:
         """Whether it may enter one room more, by ``max_rooms``."""
         return self.space.rooms.has_place(self, room, self.client.server.options.max_rooms)
 
     def enter(self, room: Room) -> None:
         """Enter a room; not if it leaves, has no place for it, or the room is another's own."""
-        rooms = self.space.rooms
-        if self.state not in ("connecting", "connected") or room in rooms.everyone:
+        if self.state not in ("connecting", "connected") or self.is_of_another(room):
             return
         if self.has_place(room):
-            rooms.join(self, room)
+            self.space.rooms.join(self, room)
         else:
             self.client.server.engine.warn_once("max_rooms keeps a client out of a room")
 

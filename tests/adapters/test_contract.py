@@ -241,6 +241,18 @@ def test_nobody_enters_the_room_of_an_id(fleet: Fleet) -> None:
     assert of.room_sizes() == {}
 
 
+def test_nobody_joins_what_another_server_has(fleet: Fleet) -> None:
+    """Where an id tells its server, or all servers are of one process."""
+    a, b = fleet.several(2)
+    if any(server.mesh.is_due for server in fleet.servers):
+        return  # ids of one process tell none of its two workers: see tests/mesh/test_bus.py
+    socket = a.server.socket(a.sid())
+    with pytest.raises(ValueError, match="a client's id is its own room"):
+        socket.join(b.sid())
+    fleet.server.of("/").to(a.sid()).sockets_join(b.sid())
+    assert socket.rooms == [a.sid()]
+
+
 def test_who_leaves_is_in_no_room(fleet: Fleet) -> None:
     """Its rooms end with it; the others' stay."""
     a, b = fleet.several(2)

@@ -431,6 +431,9 @@ def test_a_channel_delivers_to_all_but_the_sender() -> None:
         def deliver(self, message: Message) -> None:
             self.log.append(message)
 
+        def has(self, namespace: str, own_id: str) -> bool:
+            return False
+
         def settle(self, reply: Reply) -> None:
             self.log.append(reply)
 

@@ -98,6 +98,19 @@ def test_a_thread_before_the_first_request_reaches_nobody(
     assert not server.engine.has_loop
 
 
+def test_the_id_of_another_workers_client_is_no_room(pair: Pair) -> None:
+    """It is its own room there too; other names may look as they like."""
+    victim, spy = Peer(pair.home), Peer(pair.entry)
+    server = pair.entry.server
+    server.enter_room(spy.sid, ["x" * 20, "room"])
+    with pytest.raises(ValueError, match="a client's id is its own room"):
+        server.enter_room(spy.sid, victim.sid)
+    server.of("/").to(spy.sid).sockets_join(victim.sid)
+    assert server.rooms(spy.sid) == [spy.sid, "x" * 20, "room"]
+    for peer in (victim, spy):
+        peer.leave()
+
+
 def test_what_looks_like_an_attachment_breaks_no_question(pair: Pair) -> None:
     """A client's auth and its answers arrive at other workers as it has sent them."""
     forged = {"_placeholder": True, "num": 9}
