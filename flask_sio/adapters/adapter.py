@@ -117,6 +117,10 @@ class Home(Protocol):
     def give_back(self, borrower: object) -> None:
         """Need the loop no more. Owner's turn."""
 
+    @property
+    def namespaces(self) -> Sequence[str]:
+        """The namespaces that somebody is in. A snapshot. Owner's turn."""
+
     def rooms(self, namespace: str) -> Rooms | None:
         """Return a namespace's rooms, None while nobody is in it. Owner's turn."""
 
@@ -150,8 +154,18 @@ class Adapter(Protocol):
     def leave(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
         """Let clients leave rooms."""
 
-    def disconnect(self, namespace: str, options: BroadcastOptions, close: bool = False) -> None:
-        """Let clients leave the namespace, or with ``close`` end their connections."""
+    def disconnect(
+        self,
+        namespace: str | None,
+        options: BroadcastOptions,
+        close: bool = False,
+        after_flush: bool = False,
+    ) -> None:
+        """Let clients leave the namespace, or with ``close`` end their connections.
+
+        None: whatever namespaces each server has. ``after_flush``: of each client, once all
+        that was emitted to it has left its server.
+        """
 
     def is_elsewhere(self, namespace: str, room: Room) -> bool:
         """Whether a room's name is the id of another server's client, as far as it is known.

@@ -15,7 +15,7 @@ from flask_sio.adapters.adapter import EVERYBODY, BroadcastOptions
 from flask_sio.adapters.rooms import Room
 from flask_sio.protocol.sio import Body
 
-__all__ = ["KINDS", "REPLIES", "Bus", "Listener", "Message", "Reply"]
+__all__ = ["EVERY_NAMESPACE", "KINDS", "REPLIES", "Bus", "Listener", "Message", "Reply"]
 
 Kind = Literal[
     "emit",
@@ -32,6 +32,8 @@ Kind = Literal[
 ReplyKind = Literal["asked", "answer", "result", "unable"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 REPLIES: tuple[ReplyKind, ...] = get_args(ReplyKind)
+EVERY_NAMESPACE = "*"
+"""Of ``"disconnect"``: all that a server has. No namespace is called that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Message:
     sender: str = ""
     request: int | None = None
     """Where the sender wants answers: its number there; of ``"give_up"`` the one it wanted."""
+    after_flush: bool = False
+    """Of ``"disconnect"``: not before all that was emitted has left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from flask_sio.adapters.adapter import (
     SocketRecord,
 )
 from flask_sio.adapters.answers import Callback, CallbackWithin, Found, Gathering
-from flask_sio.adapters.bus import Bus, Message, Reply
+from flask_sio.adapters.bus import EVERY_NAMESPACE, Bus, Message, Reply
 from flask_sio.adapters.memory import OWN, Inquiry, MemoryAdapter
 from flask_sio.adapters.rooms import Room
 from flask_sio.protocol.sio import Body
@@ -99,9 +99,17 @@ class ClusterAdapter(MemoryAdapter):
         self._tell(Message("leave", namespace, options, rooms=tuple(rooms), sender=self.id))
         super().leave(namespace, options, rooms)
 
-    def disconnect(self, namespace: str, options: BroadcastOptions, close: bool = False) -> None:
-        self._tell(Message("disconnect", namespace, options, close=close, sender=self.id))
-        super().disconnect(namespace, options, close)
+    def disconnect(
+        self,
+        namespace: str | None,
+        options: BroadcastOptions,
+        close: bool = False,
+        after_flush: bool = False,
+    ) -> None:
+        name = EVERY_NAMESPACE if namespace is None else namespace
+        message = Message("disconnect", name, options, close=close, sender=self.id)
+        self._tell(replace(message, after_flush=after_flush))
+        super().disconnect(namespace, options, close, after_flush)
 
     def is_elsewhere(self, namespace: str, room: Room) -> bool:
         source = self._source
@@ -328,7 +336,8 @@ class ClusterAdapter(MemoryAdapter):
                 names = [room for room in message.rooms if room not in rooms.everyone]
                 self._leave(namespace, options, names)
         elif kind == "disconnect":
-            self._disconnect(namespace, options, message.close)
+            name = None if namespace == EVERY_NAMESPACE else namespace
+            self._disconnect(name, options, message.close, message.after_flush)
         elif kind == "sockets":
             self._reply(message, "result", value=self._sockets(namespace, options))
         elif kind == "ids":

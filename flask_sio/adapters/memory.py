@@ -108,8 +108,14 @@ class MemoryAdapter:
     def leave(self, namespace: str, options: BroadcastOptions, rooms: Sequence[Room]) -> None:
         self._run(self._leave, namespace, options, rooms)
 
-    def disconnect(self, namespace: str, options: BroadcastOptions, close: bool = False) -> None:
-        self._run(self._disconnect, namespace, options, close)
+    def disconnect(
+        self,
+        namespace: str | None,
+        options: BroadcastOptions,
+        close: bool = False,
+        after_flush: bool = False,
+    ) -> None:
+        self._run(self._disconnect, namespace, options, close, after_flush)
 
     def is_elsewhere(self, namespace: str, room: Room) -> bool:
         return False
@@ -217,9 +223,15 @@ class MemoryAdapter:
                 for room in rooms:
                     table.leave(each, room)
 
-    def _disconnect(self, namespace: str, options: BroadcastOptions, close: bool) -> None:
-        for each in self._select(namespace, options):
-            each.disconnect_now(close)
+    def _disconnect(
+        self, namespace: str | None, options: BroadcastOptions, close: bool, after_flush: bool
+    ) -> None:
+        for name in self._home.namespaces if namespace is None else (namespace,):
+            for each in self._select(name, options):
+                if after_flush:
+                    each.disconnect_flushed(close)
+                else:
+                    each.disconnect_now(close)
 
     def _sockets(self, namespace: str, options: BroadcastOptions) -> list[SocketRecord]:
         return [each.record() for each in self._select(namespace, options) if each.connected]

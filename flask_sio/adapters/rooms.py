@@ -59,6 +59,9 @@ class Recipient(Protocol):
     def disconnect_now(self, close: bool) -> None:
         """Leave the namespace, or with ``close`` end the whole connection."""
 
+    def disconnect_flushed(self, close: bool) -> None:
+        """Do that once all that was emitted to it has left."""
+
     def record(self) -> SocketRecord:
         """Describe it for `Adapter.sockets`."""
 

@@ -49,6 +49,7 @@ def encode(value: Message | Reply) -> bytes:
             value.close,
             value.sender,
             value.request,
+            value.after_flush,
         ]
         return _join(head, body or ("", ()))
     head = ["reply", value.request, value.sender, value.kind, list(value.ids)]
@@ -171,7 +172,7 @@ def _options(options: BroadcastOptions) -> list[Any]:
 
 
 def _message(head: Sequence[Any], body: Body) -> Message:
-    _, kind, namespace, options, has_body, rooms, close, sender, request = head
+    _, kind, namespace, options, has_body, rooms, close, sender, request, after_flush = head
     to, skip, volatile, compress, coalesce = options
     _need(kind in KINDS and isinstance(namespace, str) and isinstance(sender, str))
     _need(request is None or type(request) is int)
@@ -190,6 +191,7 @@ def _message(head: Sequence[Any], body: Body) -> Message:
         close=bool(close),
         sender=sender,
         request=request,
+        after_flush=bool(after_flush),
     )
 
 

@@ -162,16 +162,8 @@ class Clients:
         emitted to, until all of that has left this server: for a slow client, not at once.
         Nothing happens if it has left. Any thread; never blocks.
         """
-        if after_flush and self.has(sid, namespace or "/"):
-            self.engine.loop.run(self._disconnect_flushed, sid, namespace or "/")
-            return
-        self.adapter.disconnect(namespace or "/", BroadcastOptions((sid,), local=ignore_queue))
-
-    def _disconnect_flushed(self, sid: str, namespace: str) -> None:
-        space = self._spaces.get(namespace)
-        socket = None if space is None else space.find(sid)
-        if socket is not None:
-            socket.client.connection.when_flushed(socket.disconnect_now)
+        options = BroadcastOptions((sid,), local=ignore_queue)
+        self.adapter.disconnect(namespace or "/", options, after_flush=after_flush)
 
     def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Return the WSGI environ of a client's first request; None for one who has left."""

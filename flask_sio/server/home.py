@@ -34,6 +34,10 @@ class ServerHome:
     def give_back(self, borrower: object) -> None:
         self._engine.give_back(borrower)
 
+    @property
+    def namespaces(self) -> list[str]:
+        return list(self._server.spaces)
+
     def rooms(self, namespace: str) -> Rooms | None:
         space = self._server.spaces.get(namespace)
         return None if space is None else space.rooms

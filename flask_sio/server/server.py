@@ -302,11 +302,6 @@ class Server(Registering, Emitting):
         """The environ of each connection, as python-socketio's programs reach for it."""
         return self.eio.environs
 
-    @property
-    def namespace_names(self) -> list[str]:
-        """The namespaces that clients have joined so far, or that handlers are there for."""
-        return list({*self._spaces, *self.handlers.namespaces})
-
     def _listeners_changed(self) -> None:
         """Let connections and namespaces know whether anybody listens. Any thread."""
         self.slow_clients.look()

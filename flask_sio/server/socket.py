@@ -225,12 +225,8 @@ class Socket:
         Disconnect handlers run after what the client had sent before. ``after_flush``: not
         before all that was emitted to it has left this server.
         """
-        run = self.client.server.engine.loop.run
-        if after_flush:
-            run(self.catch_up)
-            run(self.client.connection.when_flushed, partial(self.disconnect_now, close))
-        else:
-            run(self.disconnect_now, close)
+        leave = self.disconnect_flushed if after_flush else self.disconnect_now
+        self.client.server.engine.loop.run(leave, close)
 
     # -- out: owner's turn -------------------------------------------------------------
 
@@ -349,6 +345,11 @@ class Socket:
         self.client.disconnect(self)
         if close:
             self.client.connection.close()
+
+    def disconnect_flushed(self, close: bool = False) -> None:
+        """Do that once all that was emitted to it has left this server."""
+        self.catch_up()
+        self.client.connection.when_flushed(partial(self.disconnect_now, close))
 
     # -- life: owner's turn ------------------------------------------------------------
 

@@ -68,6 +68,4 @@ class Users:
         found, server = user_id(user), self._server
         if found is None:
             return
-        options = BroadcastOptions((UserRoom(found),))
-        for name in server.namespace_names if namespace is None else (namespace,):
-            server.adapter.disconnect(name, options)
+        server.adapter.disconnect(namespace, BroadcastOptions((UserRoom(found),)))

@@ -339,6 +339,19 @@ def test_users_are_reached_wherever_they_are(fleet: Fleet) -> None:
     assert [client.is_connected() for client in clients] == [False, False, True]
 
 
+def test_users_are_disconnected_from_namespaces_of_other_servers(fleet: Fleet) -> None:
+    """Each server knows its own: who asks need not."""
+    near, far = fleet.several(2)
+    far.connect("/other")
+    far.server.users.claim(far.server.socket(far.sid("/other"), "/other"), "ada")
+    fleet.settle()
+    fleet.server.users.disconnect("ada")
+    fleet.settle()
+    assert not far.is_connected("/other")
+    assert far.is_connected()
+    assert near.is_connected()
+
+
 # -- servers ----------------------------------------------------------------------------
 
 

@@ -39,6 +39,7 @@ MESSAGE = st.builds(
     st.booleans(),
     TEXT,
     st.one_of(st.none(), st.integers(0, 2**53)),
+    st.booleans(),
 )
 VALUE = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), TEXT, st.binary()),
@@ -79,7 +80,7 @@ def test_the_bytes_of_a_message() -> None:
     message = Message("emit", "/", options, body, sender="me", request=3)
     head = (
         b'["message","emit","/",[["room",7,["user","ada"]],["sid"],true,true,null],'
-        b'true,[],false,"me",3]'
+        b'true,[],false,"me",3,false]'
     )
     assert encode(message) == (
         b"\x01\x00\x00\x00" + bytes([len(head)]) + head + b"\x00\x00\x00\x24"
@@ -132,12 +133,12 @@ def test_damaged_bytes_are_a_value_or_a_protocol_error(value: Any, data: Any) ->
     "head",
     [
         '["message"]',
-        '["message","unknown","/",[null,[],false,true,null],false,[],false,"",null]',
-        '["message","emit",1,[null,[],false,true,null],false,[],false,"",null]',
-        '["message","emit","/",[null,[],false,true,null],false,[],false,"","x"]',
-        '["message","emit","/",[[["other",1]],[],false,true,null],false,[],false,"",null]',
-        '["message","emit","/",[[["user",1]],[],false,true,null],false,[],false,"",null]',
-        '["message","emit","/",[[{}],[],false,true,null],false,[],false,"",null]',
+        '["message","unknown","/",[null,[],false,true,null],false,[],false,"",null,false]',
+        '["message","emit",1,[null,[],false,true,null],false,[],false,"",null,false]',
+        '["message","emit","/",[null,[],false,true,null],false,[],false,"","x",false]',
+        '["message","emit","/",[[["other",1]],[],false,true,null],false,[],false,"",null,false]',
+        '["message","emit","/",[[["user",1]],[],false,true,null],false,[],false,"",null,false]',
+        '["message","emit","/",[[{}],[],false,true,null],false,[],false,"",null,false]',
         '["reply","x","","asked",[]]',
         '["reply",1,"","unknown",[]]',
         '["reply",1,"","asked",[1]]',

@@ -14,8 +14,9 @@ from flask_sio.adapters.adapter import QUERY_S
 from flask_sio.adapters.cluster import ClusterAdapter
 from flask_sio.mesh.bus import MeshBus
 from tests.live import WAIT_S, Runtime
-from tests.mesh.pair import ENTRY_TAG, Pair
+from tests.mesh.pair import ENTRY_TAG, Pair, linked
 from tests.server.clients import Peer
+from tests.server.test_volatile import stuff
 
 HOME_TAG = ids.worker_prefix()
 
@@ -109,6 +110,22 @@ def test_the_id_of_another_workers_client_is_no_room(pair: Pair) -> None:
     assert server.rooms(spy.sid) == [spy.sid, "x" * 20, "room"]
     for peer in (victim, spy):
         peer.leave()
+
+
+def test_a_slow_client_of_another_worker_leaves_after_its_last_event(
+    runtime: Runtime, folder: Path
+) -> None:
+    """disconnect(after_flush=True) is obeyed where the client is."""
+    with linked(runtime, folder, max_outbound_bytes=50_000_000) as pair:
+        slow = Peer(pair.home)
+        count = stuff(pair.home.server, slow.sid)
+        pair.entry.server.disconnect(slow.sid, after_flush=True)
+        pair.entry.server.of("/").count()  # its answer comes behind
+        assert pair.home.server.socket(slow.sid).connected
+        pair.home.server.emit("last", to=slow.sid)
+        got = [slow.text() for _ in range(count + 2)]
+        assert got[-2:] == ['42["last"]', "41"]
+        slow.leave()
 
 
 def test_what_looks_like_an_attachment_breaks_no_question(pair: Pair) -> None:

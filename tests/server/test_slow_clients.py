@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from flask_sio import ConfigError, Namespace, Server
+from flask_sio.adapters.fanout import FanOut
+from flask_sio.protocol import sio
 from tests.live import Live, Runtime, plain
 from tests.server.clients import Log, Peer, Poller
 
@@ -167,6 +169,26 @@ def test_disconnect_after_flush_waits_for_a_slow_client(runtime: Runtime, by_cla
         assert peer.text() == '42["last"]'
         assert peer.text() == "41"
         assert log.wait(1) == ["server disconnect"]
+        peer.leave()
+
+
+def test_disconnect_after_flush_waits_for_a_broadcast_on_its_way(runtime: Runtime) -> None:
+    """What was emitted before and has not had its turn for this client goes out first."""
+    server = Server(max_outbound_bytes=64 * KB * KB)
+    with plain(runtime, server) as live:
+        peer = Peer(live)
+        socket, loop = server.socket(peer.sid), server.engine.loop
+        event = sio.Packet(sio.EVENT, "/", ["big", "x" * (32 * KB * KB)])
+        encoded = server.codec.encode(event)
+        fan_out = loop.call(
+            lambda: FanOut(socket.space.rooms, [socket], lambda each: each.deliver(encoded), None)
+        )
+        server.disconnect(peer.sid, after_flush=True)
+        live.settle()
+        assert socket.connected
+        assert peer.text().startswith('42["big","xxx')
+        assert peer.text() == "41"
+        loop.call(fan_out.finish)
         peer.leave()
 
 
