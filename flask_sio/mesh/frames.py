@@ -37,7 +37,7 @@ HELLO, STATE, REQUEST, ANSWER, ABORT, RELEASE, END, SOCKET, BROADCAST, DIRECT = 
 _KINDS = frozenset(range(1, 11))
 
 MAX_PAYLOAD = 16 * 2**20
-"""Bytes of one frame, unless clients may send more in one POST."""
+"""Bytes of one frame, unless a POST or an answer may have more."""
 
 _HEAD = struct.Struct("!IBQ")
 _LENGTH = struct.Struct("!I")

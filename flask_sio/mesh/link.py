@@ -59,6 +59,10 @@ class Peer:
         """What it has not taken yet."""
         return self.links[0].stream.buffered_bytes if self.links else 0
 
+    def takes(self, payload: bytes) -> bool:
+        """Whether it is no bigger than a frame may be."""
+        return len(payload) <= self._mesh.max_payload
+
     def send(self, kind: int, number: int, payload: bytes = b"") -> None:
         """Send a frame; nothing happens if it has gone."""
         self.send_frame(frames.encode(kind, number, payload))

@@ -80,7 +80,10 @@ class Mesh:
         """Called with the tag of a peer that is there from now on."""
         self.on_peer_lost: Callable[[str], object] = _nothing
         """Called with the tag of a peer whose process, or link, has ended."""
-        most = engine.options.max_http_buffer_size + _POST_SLACK_BYTES
+        options = engine.options
+        # A POST comes here as it is; an answer to a GET has what was queued, bytes in base64.
+        post = options.max_http_buffer_size + _POST_SLACK_BYTES
+        most = max(post, 2 * options.max_outbound_bytes)
         self.max_payload = max(MAX_PAYLOAD, most)
         self.max_queued_bytes = max(_MAX_QUEUED_BYTES, 2 * most)
         self._wanted = wanted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
+from flask_sio.engine import http
 from flask_sio.engine.connection import Reason
 from flask_sio.engine.gate import EngineRequest
 from flask_sio.engine.http import Response
@@ -38,13 +39,23 @@ class Owner:
         take_get(self._engine, request, held)
 
     def _answer_get(self, peer: Peer, number: int, given: Answer) -> None:
-        peer.held.pop(number, None)
-        self._answer(peer, number, answer_get(given))
+        sid, _ = peer.held.pop(number, ("", None))
+        if not self._answer(peer, number, answer_get(given)):
+            self._answer(peer, number, http.error(1))
+            self._engine.warn_once("an answer to a poll is too big for the worker it came from")
+            connection = self._engine.connections.get(sid)
+            if connection is not None:  # and in the midst of sending
+                self._engine.loop.soon(connection.end, "transport error")
 
     @staticmethod
-    def _answer(peer: Peer, number: int, response: Response) -> None:
+    def _answer(peer: Peer, number: int, response: Response) -> bool:
+        """Send an answer; return False if it is too big."""
         head = frames.to_json({"s": response.status, "h": response.headers})
-        peer.send(frames.ANSWER, number, frames.join(head, response.body))
+        payload = frames.join(head, response.body)
+        fits = peer.takes(payload)
+        if fits:
+            peer.send(frames.ANSWER, number, payload)
+        return fits
 
     def abort(self, peer: Peer, frame: Frame) -> None:
         """End a session whose answer nobody took, sent already or not."""

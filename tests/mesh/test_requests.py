@@ -340,3 +340,28 @@ def test_big_requests_and_answers_go_through(pair: Pair) -> None:
     visitor, text = Visitor(pair), "x" * 900_000
     visitor.post(f'42["echo","{text}"]')
     assert visitor.get() == [f'42["echoed","{text}"]']
+
+
+def test_an_answer_may_be_as_big_as_what_is_queued(runtime: Runtime, folder: Path) -> None:
+    """Of a server that lets more wait for a client than a frame usually takes."""
+    with linked(runtime, folder, max_outbound_bytes=50_000_000) as pair:
+        visitor = Visitor(pair)
+        pair.home.server.emit("big", "x" * (17 * 2**20))
+        (event,) = visitor.get()
+        assert len(event) == 17 * 2**20 + len('42["big",""]')
+
+
+def test_an_answer_too_big_ends_its_own_session_only(pair: Pair) -> None:
+    """The link stays, and with it the other sessions."""
+    visitor, other = Visitor(pair), Visitor(pair)
+    reader = other.park()
+    connection = session(pair.home, other.path)
+    pair.home.until(lambda: connection.polling.held)
+    ended = session(pair.home, visitor.path)
+    pair.home.server.mesh.max_payload = 1000
+    pair.home.server.emit("big", "x" * 1000, to=visitor.sid)
+    status, _, body = http(pair.entry, "GET", visitor.path)
+    assert (status, json.loads(body)["code"]) == (400, 1)
+    pair.home.until(lambda: ended.state == "closed")
+    pair.home.server.emit("small")
+    assert other.finish(reader) == ['42["small"]']
