@@ -182,10 +182,13 @@ class Adapter(Protocol):
     def sizes(self, namespace: str, local: bool = False) -> tuple[dict[Room, int], Iterable[str]]:
         """Return how many are in each room, and which servers did not say."""
 
-    def server_event(
+    def server_event(self, namespace: str, body: Body) -> None:
+        """Send an event to the other servers."""
+
+    def server_call(
         self, namespace: str, body: Body, timeout: float | None
     ) -> tuple[list[Any], Iterable[str]]:
-        """Send an event to the other servers. ``timeout`` None does not wait.
+        """Send it and wait; ``timeout`` None: for as long as these servers are there.
 
         Returns their answers, and which servers gave none.
         """

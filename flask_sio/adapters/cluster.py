@@ -134,13 +134,13 @@ class ClusterAdapter(MemoryAdapter):
                 sizes[room] = sizes.get(room, 0) + size
         return sizes, missing
 
-    def server_event(
+    def server_event(self, namespace: str, body: Body) -> None:
+        self._tell(Message("server_event", namespace, body=body, sender=self.id))
+
+    def server_call(
         self, namespace: str, body: Body, timeout: float | None
     ) -> tuple[list[Any], Iterable[str]]:
         message = Message("server_event", namespace, body=body, sender=self.id)
-        if timeout is None:
-            self._tell(message)
-            return [], ()
         results, missing = self._query(message, timeout)
         return [answer for result in results for answer in result], missing
 
@@ -235,7 +235,7 @@ class ClusterAdapter(MemoryAdapter):
             gathering.asked(server, ())  # it is not concerned
         gathering.look()
 
-    def _query(self, message: Message, timeout: float) -> tuple[list[Any], Sequence[str]]:
+    def _query(self, message: Message, timeout: float | None) -> tuple[list[Any], Sequence[str]]:
         if not self._concerns_others(message):
             return [], ()
         gathering, _ = self._request(message)

@@ -129,10 +129,13 @@ class MemoryAdapter:
     def sizes(self, namespace: str, local: bool = False) -> tuple[dict[Room, int], Iterable[str]]:
         return self._call(self._sizes, namespace) or {}, ()
 
-    def server_event(
+    def server_event(self, namespace: str, body: Body) -> None:
+        pass  # there are no others
+
+    def server_call(
         self, namespace: str, body: Body, timeout: float | None
     ) -> tuple[list[Any], Iterable[str]]:
-        return [], ()  # there are no others
+        return [], ()
 
     def close(self) -> None:
         pass

@@ -283,18 +283,17 @@ class ServerNamespace(HandlersOf, BroadcastOperator):
 
     def server_side_emit(self, event: str, *args: Any) -> None:
         """Send an event to the other servers' `Server.on_server_event`. Never blocks."""
-        self._server.adapter.server_event(self._namespace, self._render(event, args), None)
+        self._server.adapter.server_event(self._namespace, self._render(event, args))
 
     def server_side_call(self, event: str, *args: Any) -> Found[Any]:
         """Send an event to the other servers and return what their functions return.
 
-        Waits for at most `timeout` seconds, 5 by default; ``missing`` of what it returns
-        names servers that did not answer.
+        Waits for at most `timeout` seconds, 5 by default, or for ever; ``missing`` of what it
+        returns names servers that did not answer.
         """
         body = self._render(event, args)
         waits = self._time(ACK_S)
-        waits = ACK_S if waits is None else waits
-        answers, missing = self._server.adapter.server_event(self._namespace, body, waits)
+        answers, missing = self._server.adapter.server_call(self._namespace, body, waits)
         found = Found(answers)
         found.missing = tuple(missing)
         return found

@@ -376,6 +376,18 @@ def test_servers_send_each_other_events(fleet: Fleet) -> None:
     fleet.until(lambda: sorted(heard) == sorted(expected))
 
 
+def test_servers_may_be_waited_for_without_end(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """timeout(None) is no default."""
+    monkeypatch.setattr("flask_sio.server.operators.ACK_S", 0.0)
+    fleet.several(2)
+    for server in fleet.servers:
+        server.on_server_event("greet", lambda server=server: server.sleep(0.01) or "hi")
+    found = fleet.server.of("/").timeout(None).server_side_call("greet")
+    assert (list(found), found.missing) == (["hi"] * (len(fleet.servers) - 1), ())
+
+
 def test_bad_data_fails_at_the_call(fleet: Fleet) -> None:
     """What is no JSON reaches no server."""
     fleet.several(2)
