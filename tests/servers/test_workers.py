@@ -47,11 +47,11 @@ def test_events_find_their_worker(worker: str, tmp_path: Path) -> None:
     need_node()
     options = ("--preload",) if worker == "gthread" else ()
     with several(tmp_path, worker, *options) as server:
-        for mode, upgraded in (("default", 20), ("polling", 0), ("websocket", 20)):
-            result = run_node("matrix.mjs", server, mode, 20, 10)
+        for mode, upgraded in (("default", 12), ("polling", 0), ("websocket", 12)):
+            result = run_node("matrix.mjs", server, mode, 12, 6)
             del result["ms"]
             assert result == {
-                "connected": 20,
+                "connected": 12,
                 "upgraded": upgraded,
                 "on_websocket": upgraded,
                 "cut": 0,
@@ -62,7 +62,7 @@ def test_events_find_their_worker(worker: str, tmp_path: Path) -> None:
     log = server.log()
     assert '" 400 ' not in log
     if worker == "gevent":  # with threads a poll that waited says 101 as well
-        assert log.count('HTTP/1.1" 101 ') == 40
+        assert log.count('HTTP/1.1" 101 ') == 24
 
 
 @pytest.mark.node
@@ -73,8 +73,8 @@ def test_encrypted_upgrades_are_relayed(tmp_path: Path, tls_files: tuple[Path, P
     files = ("--certfile", str(cert), "--keyfile", str(key))
     # Each worker reports who leaves within a TLS handshake, and their lines mix.
     with several(tmp_path, "gevent", *files, cafile=cert, clean=False) as server:
-        result = run_node("matrix.mjs", server, "default", 20, 10)
-        assert (result["upgraded"], result["lost"], result["disordered"]) == (20, 0, 0)
+        result = run_node("matrix.mjs", server, "default", 12, 6)
+        assert (result["upgraded"], result["lost"], result["disordered"]) == (12, 0, 0)
     assert "/flask_sio/" not in server.log(), "a traceback has been through the package"
 
 
@@ -83,7 +83,7 @@ def test_the_end_of_a_worker_harms_its_own_clients_only(tmp_path: Path) -> None:
     """After kill -9 its clients come back, on other workers; nobody else notices."""
     need_node()
     with several(tmp_path, "gevent") as server:
-        result = run_node("workers.mjs", server, "kill", 24, server.process.pid)
+        result = run_node("workers.mjs", server, "kill", 12, server.process.pid)
         started(server, WORKERS["gevent"] + 1)
         assert result.pop("reasons") in ([], ["transport close"])
         assert result == {"on_polling": 0, "others": 0, "twice": 0, "unanswered": 0}
@@ -95,7 +95,7 @@ def test_a_reload_brings_every_client_back(worker: str, tmp_path: Path) -> None:
     """On SIGHUP each is closed once, never by a "server disconnect", and reconnects by itself."""
     need_node()
     with several(tmp_path, worker, "--graceful-timeout", "8") as server:
-        result = run_node("workers.mjs", server, "reload", 24, server.process.pid)
+        result = run_node("workers.mjs", server, "reload", 12, server.process.pid)
         started(server, 2 * WORKERS[worker])
         assert result == {
             "on_polling": 0,
