@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -101,6 +102,7 @@ def machine() -> dict[str, Any]:
 
 def main() -> None:
     chosen = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # with its servers
     if chosen.show:
         with open(chosen.show) as file:
             results = json.load(file)
