@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask_sio import exceptions
 from flask_sio.adapters.adapter import EmitResult
 from flask_sio.adapters.queue import MessageQueue
+from flask_sio.engine.hooks import ConnectionFailure
 from flask_sio.errors import (
     BadNamespaceError,
     ConfigError,
@@ -29,7 +30,10 @@ from flask_sio.server.around import EventRun
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.late import Ack
 from flask_sio.server.operators import BroadcastOperator, RemoteSocket, ServerNamespace
+from flask_sio.server.parents import ParentNamespace
+from flask_sio.server.reasons import Details
 from flask_sio.server.server import Server
+from flask_sio.server.socket import Socket
 
 if TYPE_CHECKING:
     from flask_sio.extension.context import current_socket, request
@@ -52,7 +56,9 @@ __all__ = [
     "BadNamespaceError",
     "BroadcastOperator",
     "ConfigError",
+    "ConnectionFailure",
     "ConnectionRefusedError",
+    "Details",
     "DisconnectedError",
     "EmitResult",
     "EventRefusedError",
@@ -60,11 +66,13 @@ __all__ = [
     "MessageQueue",
     "Namespace",
     "NotConnectedError",
+    "ParentNamespace",
     "PayloadError",
     "ProtocolError",
     "RemoteSocket",
     "Server",
     "ServerNamespace",
+    "Socket",
     "SocketBlueprint",
     "SocketIO",
     "SocketIOError",

@@ -8,7 +8,8 @@
     │   │   └── PayloadTooBig    more bytes than ``max_http_buffer_size``
     │   ├── FrameError           a WebSocket violation; carries the close ``code``
     │   └── HandshakeError       a WebSocket upgrade that cannot be answered by 101
-    ├── ConnectionRefusedError   raised by a connect handler to refuse a client
+    ├── ConnectionError          a client that cannot connect
+    │   └── ConnectionRefusedError   raised by a connect handler to refuse a client
     ├── EventRefusedError        raised by event middleware, or a handler, to refuse an event
     ├── PayloadError             what a client sent is not what its handler takes
     ├── TimeoutError             no answer to a ``call()`` in time (a builtin TimeoutError too)
@@ -27,6 +28,7 @@ from typing import Any
 __all__ = [
     "BadNamespaceError",
     "ConfigError",
+    "ConnectionError",
     "ConnectionRefusedError",
     "DisconnectedError",
     "EventRefusedError",
@@ -83,7 +85,11 @@ class HandshakeError(ProtocolError):
         """Headers the refusal must carry, ``Sec-WebSocket-Version`` for one."""
 
 
-class ConnectionRefusedError(SocketIOError):
+class ConnectionError(SocketIOError):
+    """A client that cannot connect; of a server only `ConnectionRefusedError` is one."""
+
+
+class ConnectionRefusedError(ConnectionError):
     """Raise in a connect handler to refuse the client.
 
     ``ConnectionRefusedError()`` sends a default message, ``("text",)`` that text,

@@ -570,4 +570,5 @@ def test_submodules_of_the_peer() -> None:
     assert flask_sio.namespace.Namespace is Namespace
     assert flask_sio.test_client.SocketIOTestClient is flask_sio.SocketIOTestClient
     assert flask_sio.exceptions.ConnectionRefusedError is flask_sio.ConnectionRefusedError
+    assert issubclass(flask_sio.ConnectionRefusedError, flask_sio.exceptions.ConnectionError)
     assert flask_sio.exceptions.TimeoutError is flask_sio.TimeoutError

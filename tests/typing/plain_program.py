@@ -11,17 +11,17 @@ from wsgiref.headers import Headers
 
 from flask_sio import (
     Ack,
+    ConnectionFailure,
     EventRun,
     NotConnectedError,
     PayloadError,
     Server,
+    Socket,
     TimeoutError,
     WSGIApp,
 )
-from flask_sio.engine.hooks import ConnectionFailure
 from flask_sio.protocol.codec import Codec
 from flask_sio.protocol.sio import Packet
-from flask_sio.server.socket import Socket
 from flask_sio.testing import TestClient
 
 server = Server(cors_allowed_origins="*", max_connections=1000)
