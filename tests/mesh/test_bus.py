@@ -165,7 +165,7 @@ def test_what_cannot_be_told_is_no_silence(pair: Pair, caplog: pytest.LogCapture
     """A worker whose answer cannot be written is named at once, and says why, once."""
     at_home, at_entry = Peer(pair.home), Peer(pair.entry)
     pair.home.server.socket(at_home.sid).data["thing"] = object()
-    pair.home.server.enter_room(at_home.sid, frozenset({1}))
+    pair.home.server.enter_room(at_home.sid, UUID(int=1))
     server = pair.entry.server
     began = server.engine.loop.now()
     for _ in range(2):
