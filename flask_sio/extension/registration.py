@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from werkzeug.exceptions import default_exceptions
@@ -13,7 +13,7 @@ from flask_sio.errors import ConnectionRefusedError
 from flask_sio.extension.callables import Bound, as_sync
 from flask_sio.extension.convention import FlaskConvention
 from flask_sio.extension.hooks import Hooks, When
-from flask_sio.extension.watching import FlaskHook, FlaskWatching
+from flask_sio.extension.watching import FlaskHook, FlaskWatching, next_number
 from flask_sio.server.calling import fitting
 from flask_sio.server.handlers import ANY, Handlers, check_event, kind_of
 from flask_sio.server.patterns import Spec, check_spec, names_of
@@ -37,6 +37,7 @@ class Registration:
     concurrent: bool | None = None
     add: bool = False
     once: bool = False
+    number: int = field(default_factory=next_number, compare=False)
 
     def enter(self, server: Server, namespace: Spec = "/", hooks: Hooks | None = None) -> None:
         """Register the handler with a server, in its own namespace or else in ``namespace``."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import flask
@@ -20,7 +22,7 @@ from flask_sio.extension.recording import Recorder
 from flask_sio.extension.registration import Registrar, Registration, SocketBlueprint
 from flask_sio.extension.running import Runner
 from flask_sio.extension.sessions import SessionScope
-from flask_sio.extension.watching import FlaskHook
+from flask_sio.extension.watching import FlaskHook, next_number
 from flask_sio.options import check_names, from_config
 from flask_sio.runtime.loop import Task
 from flask_sio.server import reasons
@@ -66,8 +68,8 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         self.handlers: list[Registration] = []
         """Every one, so that each application's server gets them all."""
         self.namespace_handlers: list[Namespace] = []
-        self.blueprints: list[tuple[SocketBlueprint, Spec]] = []
-        """Each with its namespace."""
+        self.blueprints: list[tuple[SocketBlueprint, Spec, int]] = []
+        """Each with its namespace, and when it was registered."""
         self.hooks = HookTable()
         if app is not None or options.get("message_queue"):
             self.init_app(app, **options)
@@ -119,17 +121,22 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
     def _enter_all(self, server: Server) -> None:
         for record in self.records:
             record.enter(server)
-        for registration in self.handlers:
-            registration.enter(server)
-        for hook in self.watchers:
-            hook.enter(server)
-        for blueprint, namespace in self.blueprints:
-            for registration in blueprint.handlers:
-                registration.enter(server, namespace, blueprint.hooks)
-            for hook in blueprint.watchers:
-                hook.enter(server, namespace)
+        for _, enter in sorted(self._entries(), key=itemgetter(0)):
+            enter(server)
         for instance in self.namespace_handlers:
             server.register_namespace(instance)
+
+    def _entries(self) -> Iterator[tuple[int, Callable[[Server], None]]]:
+        """Give handlers and listeners, each with when it came; a later one may replace another."""
+        own: list[Registration | FlaskHook] = [*self.handlers, *self.watchers]
+        for each in own:
+            yield each.number, each.enter
+        for blueprint, where, since in self.blueprints:
+            for handler in blueprint.handlers:
+                enter = partial(handler.enter, namespace=where, hooks=blueprint.hooks)
+                yield max(since, handler.number), enter
+            for hook in blueprint.watchers:
+                yield max(since, hook.number), partial(hook.enter, namespace=where)
 
     # -- handlers ----------------------------------------------------------------------
 
@@ -187,13 +194,13 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
                 f"{blueprint!r} is no SocketBlueprint; a Flask Blueprint has views only"
             )
         where = namespace or blueprint.namespace or "/"
-        for other, there in self.blueprints:
+        for other, there, _ in self.blueprints:
             if other.name == blueprint.name and (other is not blueprint or there == where):
                 raise ValueError(f"a blueprint {other.name!r} is registered already, in {there!r}")
         for server in self._servers():
             for registration in blueprint.handlers:
                 registration.check(server, where)
-        self.blueprints.append((blueprint, where))
+        self.blueprints.append((blueprint, where, next_number()))
         self.hooks.of_blueprints.append(blueprint.hooks)
         self.hooks.look()
         blueprint.registered(self)
@@ -205,10 +212,10 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
 
     def blueprint_grew(self, blueprint: SocketBlueprint, registration: Registration) -> None:
         """Take a handler of a blueprint that is registered already."""
-        for other, namespace in self.blueprints:
+        for other, namespace, _ in self.blueprints:
             for server in self._servers() if other is blueprint else ():
                 registration.check(server, namespace)
-        for other, namespace in self.blueprints:
+        for other, namespace, _ in self.blueprints:
             for server in self._servers() if other is blueprint else ():
                 registration.enter(server, namespace, blueprint.hooks)
 
@@ -216,13 +223,13 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
         self, blueprint: SocketBlueprint, hook: FlaskHook, no_more: bool = False
     ) -> None:
         """Take middleware or a listener of a registered blueprint, or forget it."""
-        for other, namespace in self.blueprints:
+        for other, namespace, _ in self.blueprints:
             for server in self._servers() if other is blueprint else ():
                 (hook.leave if no_more else hook.enter)(server, namespace)
 
     def blueprint_shrank(self, blueprint: SocketBlueprint, registration: Registration) -> None:
         """Forget a handler that a registered blueprint has forgotten."""
-        for other, namespace in self.blueprints:
+        for other, namespace, _ in self.blueprints:
             for server in self._servers() if other is blueprint else ():
                 registration.leave(server, namespace)
 

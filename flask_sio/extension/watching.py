@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from flask_sio.extension.callables import as_sync
@@ -15,7 +16,10 @@ from flask_sio.server.watching import Watching
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
 
-__all__ = ["FlaskHook", "FlaskWatching", "flask_hook"]
+__all__ = ["FlaskHook", "FlaskWatching", "flask_hook", "next_number"]
+
+next_number = count().__next__
+"""Numbers registrations, which a later application's server gets in the same order."""
 
 
 def flask_hook(what: What, fn: Any) -> Called:
@@ -53,6 +57,7 @@ class FlaskHook:
     namespace: Any
     """None is the default, which a blueprint learns when it is registered."""
     first: bool
+    number: int = field(default_factory=next_number, compare=False)
 
     def enter(self, server: Server, namespace: Any = "/") -> None:
         """Register it with a server, in its own namespace or else in ``namespace``."""

@@ -189,3 +189,27 @@ def test_a_registration_that_fails_leaves_nothing() -> None:
         client.connect()
         assert client.emit("go", callback=True) == "kept"
         assert client.emit("go", namespace="/x", callback=True) == "blueprint's"
+
+
+def test_a_later_application_has_the_same_order() -> None:
+    """Who replaces whom, and which listener is first, is as it was in the first application."""
+    first, second = Flask("first"), Flask("second")
+    socketio = SocketIO(first, async_mode="threading")
+    heard: list[str] = []
+    blueprint = SocketBlueprint("x")
+    blueprint.on_event("one", lambda: "blueprint")
+    blueprint.on_event("two", lambda: "blueprint")
+    blueprint.on_any(lambda event: heard.append("blueprint"))
+    socketio.on_event("two", lambda: "extension")
+    socketio.register_blueprint(blueprint)
+    socketio.on_event("one", lambda: "extension")
+    socketio.on_event("three", lambda: "extension")
+    socketio.on_any(lambda event: heard.append("extension"))
+    blueprint.on_event("three", lambda: "blueprint")
+    socketio.init_app(second)
+    for app in (first, second):
+        with socketio.test_client(app) as client:
+            answers = [client.emit(name, callback=True) for name in ("one", "two", "three")]
+        assert answers == ["extension", "blueprint", "blueprint"]
+        assert heard[:2] == ["blueprint", "extension"]
+        heard.clear()
