@@ -182,7 +182,8 @@ class Registrar(FlaskWatching):
     ) -> Any:
         """Register a handler, as a decorator or at once, for the first event of a name only.
 
-        Whichever client sends it, of the clients of one application. The rest as `on`.
+        Whichever client sends it, of the clients of one application: each that `init_app` is
+        given waits for its own first. The rest as `on`.
         """
 
         def register(fn: F) -> F:

@@ -157,6 +157,17 @@ class SocketIO(Registrar, Recorder, Emitter, Runner):
                 for server in self._servers():
                     each.leave(server)
 
+    def listeners(self, event: str, namespace: Spec | None = None) -> list[Callable[..., Any]]:
+        there, servers = super().listeners(event, namespace), self._servers()
+        if not any(each.once for each in self.handlers):
+            return there
+        where = namespace or "/"
+        spent = [each.handler for each in self.handlers if each.once and each.is_for(event, None)]
+        for server in servers:
+            left = server.handlers.sources(event, where)
+            spent = [each for each in spent if each not in left]
+        return [each for each in there if not servers or each not in spent]
+
     def event_namespace(self) -> str | None:
         """Return the namespace of the event that is being handled here; None outside of one."""
         context = current_event()

@@ -153,3 +153,26 @@ def test_listeners() -> None:
     socketio.off("go", one)
     assert socketio.listeners("go") == [two]
     assert socketio.listeners("go", "/x") == []
+
+
+def test_listeners_without_a_handler_that_is_spent() -> None:
+    """A handler for one time is listed until its event has come, in the last application too."""
+    socketio = SocketIO(async_mode="threading")
+
+    def first() -> None:
+        pass
+
+    def always() -> None:
+        pass
+
+    socketio.on_event("go", always)
+    socketio.once("go", first, add=True)
+    assert socketio.listeners("go") == [always, first]
+    apps = [Flask("one"), Flask("two")]
+    for app in apps:
+        socketio.init_app(app)
+    for app, left in zip(apps, ([always, first], [always]), strict=True):
+        assert socketio.listeners("go") == [always, first]
+        with socketio.test_client(app) as client:
+            client.emit("go")
+        assert socketio.listeners("go") == left
