@@ -25,7 +25,7 @@ from flask_sio.adapters.adapter import (
 )
 from flask_sio.adapters.answers import Callback, CallbackWithin, Found, Gathering
 from flask_sio.adapters.bus import EVERY_NAMESPACE, Bus, Message, Reply
-from flask_sio.adapters.memory import OWN, Inquiry, MemoryAdapter
+from flask_sio.adapters.memory import OWN, Inquiry, Member, MemoryAdapter, records_of
 from flask_sio.adapters.rooms import Room
 from flask_sio.protocol.sio import Body
 from flask_sio.runtime.loop import Loop
@@ -339,7 +339,7 @@ class ClusterAdapter(MemoryAdapter):
             name = None if namespace == EVERY_NAMESPACE else namespace
             self._disconnect(name, options, message.close, message.after_flush)
         elif kind == "sockets":
-            self._reply(message, "result", value=self._sockets(namespace, options))
+            self._describe(message, self._members(namespace, options), [])
         elif kind == "ids":
             self._reply(message, "result", value=self._ids(namespace, options))
         elif kind == "sizes":
@@ -348,6 +348,17 @@ class ClusterAdapter(MemoryAdapter):
             self._give_up((message.sender, message.request or 0))
         else:
             self._defer(self._serve_event, message)
+
+    def _describe(
+        self, message: Message, members: Sequence[Member], records: list[SocketRecord]
+    ) -> None:
+        """Describe some, and the others in later turns; then reply."""
+        records += records_of(members, len(records))
+        loop = self._home.running
+        if len(records) < len(members) and loop is not None:
+            loop.later(self._describe, message, members, records)
+        else:
+            self._reply(message, "result", value=records)
 
     def _act_emit(self, message: Message) -> None:
         namespace, options, body = message.namespace, message.options, message.body or ("[]", ())

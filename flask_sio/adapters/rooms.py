@@ -62,8 +62,8 @@ class Recipient(Protocol):
     def disconnect_flushed(self, close: bool) -> None:
         """Do that once all that was emitted to it has left."""
 
-    def record(self) -> SocketRecord:
-        """Describe it for `Adapter.sockets`."""
+    def record(self, rooms: Sequence[Room]) -> SocketRecord:
+        """Describe it, who was in these rooms, for `Adapter.sockets`. Any thread."""
 
 
 class Rooms:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -315,10 +315,9 @@ class Socket:
         """Return who waits for an answer, and wait for it no more."""
         return None if self._acks is None else self._acks.take(number)
 
-    def record(self) -> SocketRecord:
-        """Describe it for others."""
-        rooms = tuple(self.space.rooms.rooms_of(self))
-        return SocketRecord(self.id, rooms, self.handshake.as_dict(), dict(self._data or {}))
+    def record(self, rooms: Sequence[Room]) -> SocketRecord:
+        """Describe it for others. Any thread."""
+        return SocketRecord(self.id, tuple(rooms), self.handshake.as_dict(), dict(self._data or {}))
 
     def is_of_another(self, room: Room) -> bool:
         """Whether a room's name is another client's id, also one of another server."""

@@ -9,9 +9,10 @@ from typing import Any
 import gevent
 import pytest
 
-from flask_sio import Server
+from flask_sio import MessageQueue, Server
 from flask_sio.adapters.adapter import EmitResult
 from flask_sio.adapters.fanout import AT_ONCE, FanOut, FanOuts
+from flask_sio.adapters.memory import DESCRIBED_AT_ONCE
 from flask_sio.adapters.rooms import Rooms
 from flask_sio.testing import TestClient
 from tests.live import WAIT_S, Runtime
@@ -204,3 +205,36 @@ def test_one_that_cannot_be_served_stops_nobody(caplog: pytest.LogCaptureFixture
     assert result.queued == len(members) // 2 - failed
     assert all(member.got[-1] == "second" for member in members)
     assert caplog.text.count("a broadcast failed for a client") == 1
+
+
+def test_others_are_served_while_clients_are_described(runtime: Runtime) -> None:
+    """By the server that is asked and by another one; every client is described once."""
+    url = f"memory://described-{runtime}"
+    near, far = (Server(async_mode=runtime, client_manager=MessageQueue(url)) for _ in range(2))
+    count = 2 * DESCRIBED_AT_ONCE + 1
+    with ExitStack() as stack:
+        clients = [TestClient(far, timeout=WAIT_S) for _ in range(count)]
+        clients.append(TestClient(near, timeout=WAIT_S))
+        for client in clients:
+            stack.callback(client.close)
+        log: list[str] = []
+        loop = far.engine.loop
+
+        class Data(dict[str, Any]):
+            def keys(self) -> Any:
+                log.append("described")
+                loop.run(loop.later, log.append, "turn")
+                return super().keys()
+
+            def __iter__(self) -> Iterator[str]:  # else it is copied without asking
+                return super().__iter__()
+
+        for client in clients[:-1]:
+            far.socket(client.sid())._data = Data(own=1)
+        for asked in (far, near):
+            log.clear()
+            found = asked.of("/").fetch_sockets()
+            assert sorted(each.id for each in found) == sorted(each.sid() for each in clients)
+            loop.settle()
+            assert log.count("described") == count
+            assert "turn" in log[:count]
