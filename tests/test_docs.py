@@ -358,7 +358,8 @@ def test_slow_events(load: Load, caplog: pytest.LogCaptureFixture) -> None:
 
 
 SENTRY = """
-import json, logging, sys
+import json, logging, sys, warnings
+warnings.filterwarnings("ignore", "'cgi' is deprecated")  # webob, if installed
 sys.path[:0] = sys.argv[1:]
 import sentry_sdk
 import sentry
