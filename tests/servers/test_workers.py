@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -28,12 +29,15 @@ def several(
     cafile: Path | None = None,
     app: str = FLASK,
     clean: bool = True,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Running]:
     """Run gunicorn with more than one worker, all of them ready."""
     port, number = free_port(), WORKERS[worker]
     command = gunicorn(app, port, worker, "-w", str(number), *options)
     log = tmp_path / "server.log"
-    with launched(command, port, log, cafile=cafile, workers=number, clean=clean) as running:
+    with launched(
+        command, port, log, cafile=cafile, workers=number, clean=clean, env=env
+    ) as running:
         yield running
 
 
@@ -105,6 +109,30 @@ def test_a_reload_brings_every_client_back(worker: str, tmp_path: Path) -> None:
             "unanswered": 0,
         }
     assert "Worker graceful timeout" not in server.log()
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("package", ["socket.io-client", "socket.io-client-2"])
+def test_what_is_acked_during_reloads_was_handled_once(package: str, tmp_path: Path) -> None:
+    """Clients that send all the time lose no event that was acked, and none is handled twice."""
+    need_node()
+    check_reloads(package, tmp_path, clients=12, rounds=2)
+
+
+def check_reloads(package: str, tmp_path: Path, *, clients: int, rounds: int) -> int:
+    """Return how many events were acked."""
+    handled = tmp_path / "handled"
+    env = {"HANDLED": str(handled)}
+    with several(tmp_path, "gevent", "--graceful-timeout", "8", app=CLUSTER, env=env) as server:
+        result = run_node("restarts.mjs", server, package, clients, rounds, server.process.pid)
+        started(server, (1 + rounds) * WORKERS["gevent"])
+    assert "Traceback" not in server.log()
+    assert (result["left"], result["reasons"]) == ([rounds], ["transport close"])
+    counted = Counter(handled.read_text().splitlines())
+    assert set(counted.values()) == {1}
+    acked = [f"{client} {n}" for client, ns in enumerate(result["acked"]) for n in ns]
+    assert counted.keys() >= set(acked)
+    return len(acked)
 
 
 def test_workers_that_cannot_be_linked_say_so(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, jsonify, request
@@ -43,6 +44,14 @@ def emit_anywhere() -> str:
     else:
         socketio.emit(*args)
     return "ok"
+
+
+@socketio.on("work")
+def work(client: int, number: int) -> int:
+    """Note in a file of all workers what was handled."""
+    with Path(os.environ["HANDLED"]).open("a") as file:
+        file.write(f"{client} {number}\n")
+    return number
 
 
 @socketio.on("join")
