@@ -1,6 +1,7 @@
 """Run hundreds of clients of every kind for minutes, then look what is left: ``make soak``.
 
-Usage: ``python -m tests.soak [--seconds N] [--clients N] [--attackers N] [--worker W] [--crowd]``
+Usage: ``python -m tests.soak [--seconds N] [--clients N] [--attackers N] [--worker W] [--crowd]
+[--kind K]``
 
 Without ``--crowd`` most clients are honest, and some of them break off, come again, or are of
 every other kind; it ends well if nothing of them is left in the server, every event that was
@@ -19,7 +20,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ REST_S = 60.0
 LEFT = ("connections", "streams", "sockets", "rooms", "joined", "lobby", "timers", "acks")
 MEMORY_MB = 30
 """By how much memory may be above what it was after the first clients."""
-CROWD_MB_PER_ATTACKER = 0.5
+CROWD_MB_PER_ATTACKER = 0.1
 CROWD_MB = 60
 """The bound on a crowd: what the options of `app.py` let each keep, most much less, and a base."""
 
@@ -108,9 +109,13 @@ async def all_gone(port: int, empty: dict[str, Any]) -> dict[str, Any]:
 
 
 async def crew(
-    port: int, counts: tuple[int, int, int], seconds: float, seed: int
+    port: int,
+    counts: tuple[int, int, int],
+    seconds: float,
+    seed: int,
+    kinds: Collection[str] = ATTACKS,
 ) -> tuple[Book, Book]:
-    """Run so many honest clients, fickle ones, and attackers of each kind."""
+    """Run so many honest clients, fickle ones, and attackers of each of these kinds."""
     until = time.monotonic() + seconds
     good, others = Book(), Book()
     honests, fickles, attackers = counts
@@ -121,7 +126,7 @@ async def crew(
 
     work: list[Any] = [honest(port, good, own(), until) for _ in range(honests)]
     work += [fickle(port, others, own(), until) for _ in range(fickles)]
-    for name in ATTACKS:
+    for name in kinds:
         work += [attacker(port, name, others, own(), until) for _ in range(attackers)]
     tasks = []
     for each in work:
@@ -165,7 +170,9 @@ async def soak(server: Running, clients: int, seconds: float, seed: int) -> None
         raise Failed(f"memory grew by {grown:.0f} MB, the bound is {MEMORY_MB}")
 
 
-async def crowd(server: Running, attackers: int, honests: int, seconds: float, seed: int) -> None:
+async def crowd(
+    server: Running, attackers: int, honests: int, seconds: float, seed: int, kinds: Collection[str]
+) -> None:
     port = server.port
     await crew(port, (honests, 0, 1), 4, seed)
     before = await get(port, "/state")
@@ -177,12 +184,12 @@ async def crowd(server: Running, attackers: int, honests: int, seconds: float, s
             await asyncio.sleep(0.25)
 
     watching = asyncio.create_task(watch())
-    good, others = await crew(port, (honests, 0, attackers), seconds, seed + 1)
+    good, others = await crew(port, (honests, 0, attackers), seconds, seed + 1, kinds)
     stop.set()
     await watching
     after = await all_gone(port, {**before, "fds": 10**6, "greenlets": 10**6, "threads": 10**6})
     report(server, good, others, before, after)
-    bound = CROWD_MB + CROWD_MB_PER_ATTACKER * attackers * len(ATTACKS)
+    bound = CROWD_MB + CROWD_MB_PER_ATTACKER * attackers * len(kinds)
     grown = (max(peak) - before["rss_kb"]) / 1024
     print(f"memory: at most {grown:.0f} MB more than before; the bound is {bound:.0f} MB")
     if good.wrong:
@@ -216,6 +223,9 @@ def main() -> int:
     parser.add_argument("--honest", type=int, default=50, help="with --crowd")
     parser.add_argument("--worker", choices=["gevent", "gthread", "both"], default="both")
     parser.add_argument("--crowd", action="store_true")
+    parser.add_argument(
+        "--kind", action="append", choices=ATTACKS, help="of attackers, with --crowd; else all"
+    )
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     args = parser.parse_args()
     print(f"seed {args.seed}")
@@ -236,7 +246,8 @@ def run(worker: str, args: argparse.Namespace) -> bool:
             server.name = worker
             try:
                 if args.crowd:
-                    asyncio.run(crowd(server, args.attackers, args.honest, args.seconds, args.seed))
+                    count, kinds = args.attackers, args.kind or ATTACKS
+                    asyncio.run(crowd(server, count, args.honest, args.seconds, args.seed, kinds))
                 else:
                     asyncio.run(soak(server, args.clients, args.seconds, args.seed))
             except Failed as failure:
