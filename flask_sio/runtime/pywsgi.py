@@ -27,6 +27,11 @@ _UNPATCHED = (
 )
 
 
+_SIGNAL_S = 0.5
+"""How often the hub wakes for signals. One that comes right before it begins to wait for
+sockets does not wake it, and Python's handler runs in the next round only."""
+
+
 def _parameters(function: Callable[..., Any], *without: str) -> set[str]:
     return set(inspect.signature(function).parameters).difference(without)
 
@@ -71,7 +76,8 @@ class GeventServer:
             self.wsgi_server.start()
             sys.stderr.write(f" * Running on {self.address}\nPress CTRL+C to quit\n")
             sys.stderr.flush()
-            self._stopped.wait()
+            while not self._stopped.wait(_SIGNAL_S):
+                pass
         finally:
             # A second CTRL+C must end a shutdown that hangs.
             for number, handler in before.items():
