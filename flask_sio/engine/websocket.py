@@ -100,6 +100,9 @@ class WebSocket:
             stream.close()
             self.user.on_lost("transport error", str(self._decoder.error))
 
+    def awaited(self) -> int:
+        return self._decoder.awaited()
+
     def _pong(self, ping: str | bytes) -> None:
         """Answer the last one of several pings (RFC 6455 §5.5.3)."""
         if self.stream.buffered_packets < _BACKLOG:

@@ -154,6 +154,10 @@ class Decoder:
         self._fast = -1 if buffer or self._begun is not None or self._stopped else self._small
         return messages
 
+    def awaited(self) -> int:
+        """Return how many bytes the frame that has begun still needs; 0 between two."""
+        return self._needed - len(self._buffer) if self._buffer else 0
+
     def _stop(self) -> None:
         self._stopped = True
         self._buffer.clear()

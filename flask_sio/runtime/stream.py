@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from flask_sio.protocol.timers import Timer
 from flask_sio.runtime.loop import Loop, Watch
@@ -19,6 +19,11 @@ from flask_sio.runtime.loop import Loop, Watch
 __all__ = ["AnyStream", "Receiver", "Stream"]
 
 RECV_BYTES = 65536
+TURN_BYTES = 2048
+"""What is read of a peer before others get their turn, unless it is inside a longer message.
+
+Thousands of the smallest frames fit into `RECV_BYTES`, and everybody waits while they are read.
+"""
 LINGER_S = 3.0
 """How long a closing stream waits for the peer to take the rest and to close."""
 
@@ -26,13 +31,24 @@ _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSL
 
 
 class Receiver(Protocol):
-    """Who reads a stream. Called in the owner's turn; must not raise, wait or log."""
+    """Who reads a stream. Called in the owner's turn; must not raise, wait or log.
+
+    One that is `Framed` is given `TURN_BYTES` at a time, or what it awaits; others are given
+    `RECV_BYTES`.
+    """
 
     def received(self, data: bytes) -> None:
         """Take bytes that came in."""
 
     def gone(self) -> None:
         """Learn that the peer has closed or the socket has failed. Once, then no more."""
+
+
+class Framed(Receiver, Protocol):
+    """One that knows how much is still to come."""
+
+    def awaited(self) -> int:
+        """Return how many bytes the message that has begun still needs."""
 
 
 class AnyStream(Protocol):
@@ -60,6 +76,7 @@ class Stream:
         "_closing",
         "_linger",
         "_loop",
+        "_most",
         "_out",
         "_owned",
         "_pending",
@@ -78,6 +95,7 @@ class Stream:
         self._pending = getattr(sock, "pending", None)
         self._sock = sock
         self._receiver: Receiver | None = receiver
+        self._most = TURN_BYTES if hasattr(receiver, "awaited") else RECV_BYTES
         self._out: deque[bytes | memoryview] | None = None
         self._closing = False
         self._linger: Timer | None = None
@@ -169,9 +187,10 @@ class Stream:
             self._readable()
 
     def _readable(self) -> None:
+        most = self._most
         while self._watch is not None:
             try:
-                data = self._sock.recv(RECV_BYTES)
+                data = self._sock.recv(most)
             except _WOULD_BLOCK:
                 return
             except OSError:
@@ -181,8 +200,13 @@ class Stream:
                 return
             if self._receiver is not None:
                 self._receiver.received(data)
-            if self._pending is None or not self._pending():
+            if self._pending is not None and self._pending():
+                continue
+            if len(data) < most or most > TURN_BYTES or self._receiver is None:
                 return
+            most = min(cast("Framed", self._receiver).awaited(), RECV_BYTES)
+            if most <= TURN_BYTES:
+                return  # what is left makes the socket readable in the next pass
 
     def close(self) -> None:
         """Send what is kept, then close; the receiver hears no more.

@@ -410,3 +410,16 @@ def test_websockets_can_read_our_frames(opcode: int, size: int, random: Any) -> 
         payload = payload[:125]
     theirs = frames.Frame(frames.Opcode(opcode), payload).serialize(mask=False)
     assert frame(opcode, payload) == theirs
+
+
+def test_what_a_frame_still_needs_is_known() -> None:
+    """Its head first, then its end; nothing between two frames."""
+    decoder = Decoder(1_000_000)
+    whole = masked(0x80 | BINARY, bytes(100_000))
+    assert decoder.awaited() == 0
+    decoder.feed(whole[:1])
+    assert decoder.awaited() == 1
+    decoder.feed(whole[1:2000])
+    assert decoder.awaited() == len(whole) - 2000
+    assert len(decoder.feed(whole[2000:])) == 1
+    assert decoder.awaited() == 0

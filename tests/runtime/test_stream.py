@@ -1,0 +1,71 @@
+"""How much of a peer is read before others get their turn."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from flask_sio.runtime.stream import RECV_BYTES, TURN_BYTES, Stream
+
+
+class Loop:
+    """One that calls nobody; the test does."""
+
+    def watch(self, sock: Any, readable: Any, writable: Any) -> Loop:
+        self.readable = readable
+        return self
+
+    def stop(self) -> None:
+        """Watch no more."""
+
+    def discard(self, sock: socket.socket) -> None:
+        sock.close()
+
+
+class Plain:
+    def __init__(self) -> None:
+        self.got: list[int] = []
+
+    def received(self, data: bytes) -> None:
+        self.got.append(len(data))
+
+    def gone(self) -> None:
+        """Nothing to do."""
+
+
+class Framed(Plain):
+    needs = 0
+
+    def awaited(self) -> int:
+        return self.needs
+
+
+def turns(receiver: Plain, waiting: int, count: int) -> list[int]:
+    """Return what the receiver is given in so many turns."""
+    ours, theirs = socket.socketpair()
+    loop: Any = Loop()
+    with theirs:
+        stream = Stream(loop, ours, receiver)
+        ours.setblocking(False)
+        theirs.sendall(bytes(waiting))
+        for _ in range(count):
+            loop.readable()
+        stream.abort()
+    return receiver.got
+
+
+def test_a_peer_is_read_little_by_little() -> None:
+    """However much it has sent; who reads no frames gets all that there is."""
+    assert turns(Framed(), 3 * TURN_BYTES, 2) == [TURN_BYTES, TURN_BYTES]
+    assert turns(Framed(), 10, 1) == [10]
+    assert turns(Plain(), 3 * TURN_BYTES, 1) == [3 * TURN_BYTES]
+
+
+def test_a_long_message_is_read_at_once() -> None:
+    """What it needs and nothing of the next one."""
+    receiver = Framed()
+    receiver.needs = 2 * TURN_BYTES
+    assert turns(receiver, 5 * TURN_BYTES, 1) == [TURN_BYTES, 2 * TURN_BYTES]
+    receiver = Framed()
+    receiver.needs = 10 * RECV_BYTES
+    assert max(turns(receiver, 100_000, 1)) <= RECV_BYTES
