@@ -36,7 +36,7 @@ REST_S = 60.0
 LEFT = ("connections", "streams", "sockets", "rooms", "joined", "lobby", "timers", "acks")
 MEMORY_MB = 30
 """By how much memory may be above what it was after the first clients."""
-CROWD_MB_PER_ATTACKER = 0.1
+CROWD_MB_PER_ATTACKER = 0.2
 CROWD_MB = 60
 """The bound on a crowd: what the options of `app.py` let each keep, most much less, and a base."""
 
