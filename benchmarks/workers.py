@@ -102,11 +102,10 @@ def two_doors(port: int) -> tuple[Door, Door]:
 
 
 class Wire:
-    """A WebSocket, upgraded through a door's worker."""
+    """A door's connection as the WebSocket of a session."""
 
-    def __init__(self, port: int, sid: str) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), 30)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, door: Door, sid: str) -> None:
+        self.sock = door.http.sock
         self.file = self.sock.makefile("rb")
         key = base64.b64encode(os.urandom(16)).decode()
         self.sock.sendall(
@@ -181,23 +180,10 @@ def polls(server: Server, count: int) -> None:
 
 def sockets(server: Server, count: int) -> None:
     """Compare WebSockets whose upgrade came in at the owner with those handed over."""
-    wires: dict[str, Wire] = {}
-    for _ in range(TRIES):
-        with contextlib.closing(Door(server.port)) as door:
-            sid = door.session()
-        before = cpu_s(server)
-        wire = Wire(server.port, sid)
-        for _ in range(20):
-            wire.cycle()
-        after = cpu_s(server)
-        # The owner echoes; a second worker that did much has accepted the upgrade.
-        spent = sorted(after[pid] - before[pid] for pid in after)
-        name = "handed over" if spent[0] > 0.0002 else "at its worker"
-        if wires.setdefault(name, wire) is not wire:
-            wire.close()
-        if len(wires) == 2:
-            break
-    ways = {name: wire.cycle for name, wire in sorted(wires.items())}
+    here, there = two_doors(server.port)
+    own, other = here.session(), here.session()
+    wires = {"at its worker": Wire(here, own), "handed over": Wire(there, other)}
+    ways = {name: wire.cycle for name, wire in wires.items()}
     head = ["an echo, WebSocket", "us", "", "CPU us", "busy worker", "idle worker"]
     results = in_turns(server, ways, count)
     for wire in wires.values():
