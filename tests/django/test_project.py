@@ -228,6 +228,7 @@ UPGRADE = (
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
+CLOSE = "Connection: close\r\n"
 
 
 @pytest.mark.parametrize(
@@ -255,10 +256,18 @@ def test_a_handshake_under_a_foreign_host_is_refused(
 
 
 def handshake(live: Live, host: str, query: str, extra: str) -> bytes:
-    """Return the status that a handshake under this host's name gets."""
+    """Return the status that a handshake under this host's name gets.
+
+    The answer is read to its end: werkzeug leaves its selector open when a client breaks off,
+    and the record of what was refused would keep the frame that has it.
+    """
     with live.connect() as sock:
         sock.sendall(
             f"GET /socket.io/?EIO=4&{query} HTTP/1.1\r\nHost: {host}\r\n"
-            f"Origin: http://{host}\r\n{extra}\r\n".encode()
+            f"Origin: http://{host}\r\n{extra or CLOSE}\r\n".encode()
         )
-        return sock.recv(4096).split(b" ")[1]
+        answer = sock.recv(4096)
+        status = answer.split(b" ")[1]
+        while answer and status != b"101":
+            answer = sock.recv(4096)
+        return status
