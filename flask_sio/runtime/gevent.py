@@ -26,6 +26,7 @@ from flask_sio.runtime.loop import (
     PoolOptions,
     Task,
     Ticket,
+    Turn,
     Waiter,
     Watch,
     log_error,
@@ -205,6 +206,20 @@ class GeventLoop(GeventTasks):
         self._busy = True
         try:
             return fn(*args)
+        finally:
+            self._busy = False
+            if self._jobs:
+                self._drain()
+
+    def next_job(self, ready: deque[Turn]) -> Job | None:
+        """Return the next job of those who stand in the queue, or None. Outside of a turn."""
+        self._busy = True
+        try:
+            while ready:
+                job = ready.popleft().take_turn()
+                if job is not None:
+                    return job
+            return None
         finally:
             self._busy = False
             if self._jobs:

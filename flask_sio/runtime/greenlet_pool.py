@@ -58,8 +58,14 @@ class GreenletPool:
         self._stopped = False
         self.running = 0
         self._first: Job | None = None
+        self._began = self._until = 0.0
+        """When the last turn of this pass began, and when the pass is over."""
+        self._job: Job | None = None
+        """The one that was started last in this pass."""
+        self._inside: greenlet | None = None
+        """The worker that the hub has switched into, and that has not come back yet."""
         loop.on_tick(self._trim)
-        self._idle_references = self._measure_idle_references()
+        self._idle_references, self._inside_references = self._measure_references()
 
     def ready(self, turn: Turn) -> None:
         self._ready.append(turn)
@@ -70,44 +76,54 @@ class GreenletPool:
     def _take_turns(self) -> None:
         """Start handlers for at most `TURN_BUDGET_S`, then let the loop poll."""
         ready = self._ready
-        began = time.perf_counter()
-        until = began + TURN_BUDGET_S
+        self._began = time.perf_counter()
+        self._until = self._began + TURN_BUDGET_S
         while ready:
             if self.running >= self._max:
                 self._scheduled = False  # the next handler to end schedules us again
                 self._warn_full()
-                return
-            job = self._loop.call(ready.popleft().take_turn)
+                break
+            job = self._job = self._loop.next_job(ready)
             if job is not None:
                 self.start(job)
-                before, began = began, time.perf_counter()
-                if began > until:
-                    if began - before > HELD_S:
-                        self._loop.watchdog.held(job, began - before)
+                if self._is_over():
                     break
-        if ready:
+        self._until = 0.0
+        self._job = job = None
+        if not ready:
+            self._scheduled = False
+        elif self._scheduled:
             # A timer, not run_callback: those are run again and again before the poll.
             self._again.stop()
             self._again.start(self._take_turns)
-        else:
-            self._scheduled = False
+
+    def _is_over(self) -> bool:
+        """Whether the time of this pass is used up, now that a job has ended or waits."""
+        before, self._began = self._began, time.perf_counter()
+        if self._began <= self._until:
+            return False
+        if self._job is not None and self._began - before > HELD_S:
+            self._loop.watchdog.held(self._job, self._began - before)
+        self._until = 0.0
+        self._job = None
+        return True
 
     def start(self, job: Job) -> None:
         """Switch into a worker with ``job``; return when it waits or ends. Hub only."""
         self.running += 1
         while self._idle:
             worker = self._idle.pop()
-            if (
-                not worker.dead  # killed while it was idle
-                and not worker.__dict__
-                and sys.getrefcount(worker) == self._idle_references
-            ):
+            if not worker.dead and self._is_clean(worker, self._idle_references):
+                self._inside = worker
                 worker.switch(job)
+                self._inside = None
                 return
             worker.switch(None)
         worker = greenlet(self._work, self._hub)
         self._first = job  # what a greenlet is started with, it holds as long as it lives
+        self._inside = worker
         worker.switch()
+        self._inside = None
 
     def _work(self) -> None:
         job, self._first = self._first, None
@@ -128,17 +144,56 @@ class GreenletPool:
             if job is None or self._fresh or self._stopped:
                 return
             job = None  # keep nothing of it while idle
+            if self._ready:
+                job = self._another()
+                if job is not None:
+                    continue
             self._idle.append(getcurrent())
             try:
                 job = self._hub.switch()
             except BaseException:  # a kill, or a Timeout, that the last job has left behind
                 return
 
-    def _measure_idle_references(self) -> int:
-        """Return how many references an idle worker has that nobody else knows."""
-        idle = [greenlet(int)]
-        worker = idle.pop()
-        return sys.getrefcount(worker)
+    def _another(self) -> Job | None:
+        """Return the next job for the worker that asks, if it need not go back to the hub.
+
+        It need not while this pass has time, its last job did not wait, and nothing of that
+        can reach another: this saves two switches an event.
+        """
+        worker = getcurrent()
+        if (
+            worker is not self._inside
+            or self.running >= self._max
+            or not self._is_clean(worker, self._inside_references)
+            or self._is_over()
+        ):
+            return None
+        job = self._job = self._loop.next_job(self._ready)
+        if job is not None:
+            self.running += 1
+        return job
+
+    def _is_clean(self, worker: greenlet, references: int) -> bool:
+        """Whether nothing that its last job has left in a worker reaches the next."""
+        return not worker.__dict__ and sys.getrefcount(worker) == references
+
+    def _measure_references(self) -> tuple[int, int]:
+        """Return how many references nobody else has to a worker: an idle one, one inside."""
+        counts = []
+
+        def count(worker: greenlet) -> int:
+            return sys.getrefcount(worker)
+
+        def inside() -> None:
+            worker = getcurrent()
+            counts.append(count(worker))
+
+        idle = [greenlet(inside)]
+        self._inside = worker = idle.pop()
+        counts.append(count(worker) - 1)
+        worker.switch()
+        self._inside = None
+        return counts[0], counts[1]
 
     def _warn_full(self) -> None:
         if not self._warned:

@@ -11,7 +11,9 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+import gevent
 import pytest
+from greenlet import getcurrent, settrace
 
 from flask_sio import Server, WSGIApp
 from flask_sio.server.client import Client
@@ -310,8 +312,6 @@ def test_no_thread_that_ended_by_a_base_exception_runs_another_job() -> None:
 @pytest.mark.parametrize("what", ["kill", "timeout"])
 def test_a_worker_that_dies_while_it_is_idle_loses_no_job(what: str) -> None:
     """A kill or a leaked Timeout that comes after its job: the next event is still handled."""
-    import gevent
-    from greenlet import getcurrent
 
     server = Server()
     kept: list[Any] = []
@@ -362,6 +362,80 @@ def test_a_worker_that_dies_while_it_is_idle_loses_no_job(what: str) -> None:
         b.close()
 
 
+@pytest.mark.parametrize("leaves", ["nothing", "a local", "a reference", "a timeout"])
+def test_a_clean_worker_goes_on_with_the_next_client(leaves: str) -> None:
+    """Without a switch to the hub; one that its last job has left something in does not."""
+    from gevent.local import local
+
+    server, steps = Server(), []
+    kept: Any = []
+    values = local()
+
+    @server.on("first")
+    def first(sid: str) -> None:
+        if leaves == "a local":
+            values.user = "alice"
+        elif leaves == "a reference":
+            kept.append(getcurrent())
+        elif leaves == "a timeout":
+            kept.append(gevent.Timeout.start_new(60))
+        steps.append("first")
+
+    @server.on("second")
+    def second(sid: str) -> None:
+        steps.append(f"second, {vars(values) or getcurrent() in kept or 'clean'}")
+
+    def trace(what: str, _: Any) -> None:
+        if what == "switch":
+            steps.append("switch")
+
+    def both() -> None:
+        settrace(trace)
+        clients = [socket.client for socket in server.spaces["/"].rooms.everyone.values()]
+        clients[0].message('2["first"]')
+        clients[1].message('2["second"]')
+
+    with plain("gevent", server) as live:
+        peers = Peer(live), Peer(live)
+        server.engine.loop.call(both)
+        live.until(lambda: len([each for each in steps if each != "switch"]) == 2)
+        server.engine.loop.call(settrace, None)
+        ran = steps[steps.index("first") : steps.index("second, clean") + 1]
+        assert ("switch" in ran) == (leaves != "nothing")
+        for each in kept:
+            if isinstance(each, gevent.Timeout):
+                server.engine.loop.call(each.close)
+        kept.clear()
+        for peer in peers:
+            peer.close()
+
+
+def test_a_worker_that_waited_goes_back_to_the_hub() -> None:
+    """Who has switched back into it is not the pool, which must not wait for it."""
+    server, ended = Server(), Log()
+    gate = Gate(server, held=True)
+
+    @server.on("wait")
+    def wait(sid: str) -> None:
+        gate.wait()
+        ended.add("waited")
+
+    server.on("quick", lambda sid: ended.add("quick"))
+    with plain("gevent", server) as live:
+        peers = [Peer(live) for _ in range(3)]
+        peers[0].send('42["wait"]')
+        gate.arrived(1)
+        gate.open()
+        for peer in peers[1:]:
+            peer.send('42["quick"]')
+        assert sorted(ended.wait(3)) == ["quick", "quick", "waited"]
+        live.until(lambda: server.engine.loop.running_handlers == 0)
+        pool: Any = server.engine.loop._pool  # type: ignore[attr-defined]
+        assert pool._inside is None
+        for peer in peers:
+            peer.close()
+
+
 def test_idle_greenlets_are_measured_as_they_are() -> None:
     """The number of references an idle worker is compared with is that of an idle worker."""
     server = Server()
@@ -372,13 +446,12 @@ def test_idle_greenlets_are_measured_as_they_are() -> None:
         assert peer.text() == '430["here"]'
         pool: Any = server.engine.loop._pool  # type: ignore[attr-defined]
 
-        def references() -> int:
-            idle = pool._idle
-            worker = idle.pop()
-            count = sys.getrefcount(worker)
-            idle.append(worker)
-            return count
+        def is_clean() -> bool:
+            worker = pool._idle.pop()
+            clean: bool = pool._is_clean(worker, pool._idle_references)
+            pool._idle.append(worker)
+            return clean
 
         live.until(lambda: _idle(live) > 0)
-        assert server.engine.loop.call(references) == pool._idle_references
+        assert server.engine.loop.call(is_clean)
         peer.close()
