@@ -78,7 +78,11 @@ class EventAppContext(AppContext):
     def pop(self, exc: BaseException | None = None) -> None:
         app = self.app
         try:
-            if len(self._cv_tokens) == 1 and _app_teardown_due(app):
+            if len(self._cv_tokens) == 1 and (
+                app.teardown_appcontext_funcs
+                or appcontext_tearing_down.receivers
+                or type(app).do_teardown_appcontext is not Flask.do_teardown_appcontext
+            ):
                 app.do_teardown_appcontext(exc)
         finally:
             _cv_app.reset(self._cv_tokens.pop())
@@ -183,8 +187,13 @@ class EventContext(RequestContext):
         tokens = self._cv_tokens
         try:
             if len(tokens) == 1:
-                if _request_teardown_due(self.app):
-                    self.app.do_teardown_request(exc)
+                app = self.app
+                if (
+                    app.teardown_request_funcs.get(None)
+                    or request_tearing_down.receivers
+                    or type(app).do_teardown_request is not Flask.do_teardown_request
+                ):
+                    app.do_teardown_request(exc)
                 request = self._request
                 if request is not None and (request.must_close or "files" in vars(request)):  # type: ignore[attr-defined]
                     request.close()
@@ -282,19 +291,3 @@ def event_request_type(base: type[Any]) -> type[Any]:
     # Werkzeug's own close() closes uploaded files, which an event's request has none of.
     must_close = base.close is not Request.close
     return type("EventRequest", (base,), {"__slots__": slots, "must_close": must_close})
-
-
-def _app_teardown_due(app: Flask) -> bool:
-    return bool(
-        app.teardown_appcontext_funcs
-        or appcontext_tearing_down.receivers
-        or type(app).do_teardown_appcontext is not Flask.do_teardown_appcontext
-    )
-
-
-def _request_teardown_due(app: Flask) -> bool:
-    return bool(
-        app.teardown_request_funcs.get(None)
-        or request_tearing_down.receivers
-        or type(app).do_teardown_request is not Flask.do_teardown_request
-    )

@@ -74,7 +74,7 @@ def emit(
         and (room is user is callback is None and include_self)
         and not (broadcast or volatile or skip_sid or except_rooms)
     ):
-        own = own_socket(context, namespace or context.socket.namespace)
+        own = own_socket(context, namespace) if namespace else context.socket
         if own is not None and (to is None or to == own.id):
             return context.convention.server.emit_to(own, event, event_args(args))
     targets = None

@@ -161,7 +161,8 @@ class Client:
             return
         if socket.state != "connected" and self._holds(socket, packet, size):
             return
-        name, *args = packet.data
+        data = packet.data
+        name = data[0]
         handlers = self.server.handlers
         handler = handlers.find(packet.namespace, name)
         if handlers.middleware.watches_events and self._watched(socket, packet, size, handler):
@@ -169,8 +170,10 @@ class Client:
         if handler is None:
             return
         if handler.any_event:
-            args, name = [name, *args], ANY
-        job = EventJob(socket, name, handler, tuple(args), size, packet.id)
+            args, name = tuple(data), ANY
+        else:
+            args = tuple(data[1:])
+        job = EventJob(socket, name, handler, args, size, packet.id)
         if self._put(job, socket, packet.id) and not handler.is_plain:
             handlers.spend(handler)
             for added in handler.more:  # all of an event's handlers are admitted, or none

@@ -122,10 +122,10 @@ class Emitting(Clients):
 
         Any thread.
         """
-        namespace, loop = socket.space.name, self.engine.loop
+        namespace, loop = socket.namespace, self.engine.loop
         result = EmitResult(loop)
         encoded = self.codec.encode(sio.Packet(sio.EVENT, namespace, [event, *args]))
-        loop.run(socket.deliver_counted, encoded, result)
+        loop.run(socket.deliver, encoded, result)
         if self.convention.hears_emits():
             self.convention.emitted(event, args, namespace, BroadcastOptions((socket.id,)))
         return result

@@ -148,7 +148,10 @@ class Mailbox:
     def _done(self, job: Job) -> None:
         if self.running is job:
             self.running = None
-            self._wake()
+            if self._jobs or self._slow_timer is not None or self.on_idle is not None:
+                self._wake()
+            else:
+                self._jobs = None
 
     def _run_concurrent(self, job: Job) -> None:
         try:

@@ -45,6 +45,7 @@ class Socket:
         "id",
         "is_deciding",
         "issued",
+        "namespace",
         "parting",
         "space",
         "state",
@@ -54,6 +55,7 @@ class Socket:
     def __init__(self, client: Client, space: LiveNamespace, socket_id: str, auth: Any) -> None:
         self.client = client
         self.space = space
+        self.namespace = space.name
         self.id = socket_id
         """The public id; not the secret one of the connection."""
         self.auth = auth
@@ -72,10 +74,6 @@ class Socket:
         self._acks: Acks | None = None
         self._session: dict[str, Any] | None = None
         self._data: dict[str, Any] | None = None
-
-    @property
-    def namespace(self) -> str:
-        return self.space.name
 
     @property
     def environ(self) -> dict[str, Any]:
@@ -230,16 +228,23 @@ class Socket:
 
     # -- out: owner's turn -------------------------------------------------------------
 
-    def deliver(self, encoded: Encoded) -> bool:
-        """Send a packet, or keep it until the client is accepted; False once it left."""
-        if self.space.rooms.fan_outs:
+    def deliver(self, encoded: Encoded, result: EmitResult | None = None) -> bool:
+        """Send a packet, or keep it until the client is accepted; False once it left.
+
+        ``result`` is that of a packet for this client alone.
+        """
+        space = self.space
+        if space.rooms.fan_outs:
             self.catch_up()
-        if self.state == "connected":
+        state = self.state
+        if state == "connected":
             taken = self.client.connection.send(encoded)
         else:
-            taken = self.state == "connecting" and self._hold(encoded)
-        if taken and self.space.outgoing is not None:
-            self.space.outgoing.note(self, encoded)
+            taken = state == "connecting" and self._hold(encoded)
+        if taken and space.outgoing is not None:
+            space.outgoing.note(self, encoded)
+        if result is not None and state != "gone":
+            result.counts = 1, int(taken)
         return taken
 
     def _hold(self, encoded: Encoded) -> bool:
@@ -256,11 +261,6 @@ class Socket:
             return False
         self._pending.append(encoded)
         return True
-
-    def deliver_counted(self, encoded: Encoded, result: EmitResult) -> None:
-        """Send a packet that is for this client alone."""
-        if self.state != "gone":
-            result.counts = 1, int(self.deliver(encoded))
 
     def catch_up(self) -> None:
         """Send what broadcasts on their way have for this client: it was emitted before."""
