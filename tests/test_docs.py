@@ -530,6 +530,9 @@ def test_signals(load: Load) -> None:
     with client_of(program) as client:
         assert program.online == {("/", client.sid())}
     assert program.online == set()
+    # A receiver stays for the life of the process, and its signal is sent for every server.
+    program.client_connected.disconnect(program.connected)
+    program.client_disconnected.disconnect(program.disconnected)
 
 
 def test_requests(load: Load, caplog: pytest.LogCaptureFixture) -> None:
