@@ -124,6 +124,9 @@ class Poller:
         if join is not None:
             self.post(join)
             answer = self.get()[0]
+            while answer == "2":  # a ping that came first, on a slow machine
+                self.post("3")
+                answer = self.get()[0]
             assert answer.startswith("40"), answer
             self.sid = str(json.loads(answer[answer.index("{") :])["sid"])
 
