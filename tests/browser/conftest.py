@@ -45,7 +45,11 @@ def browser(_everything_is_here: None) -> Iterator[Browser]:
 
 @pytest.fixture
 def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page as somebody new; an error in a page's script fails the test."""
+    """Open a page as somebody new; an error in a page's script fails the test.
+
+    Ask for it after the server: pages that are open when a server stops keep it for the two
+    seconds of gunicorn's grace.
+    """
     contexts, errors = [], []
 
     def open_page(**options: Any) -> Page:

@@ -20,7 +20,7 @@ NewPage = Callable[..., "Page"]
 
 
 @pytest.fixture
-def alice(new_page: NewPage, parlour: Program) -> Visitor:
+def alice(parlour: Program, new_page: NewPage) -> Visitor:
     """Alice, in the lobby."""
     visitor = Visitor(new_page(), parlour, "Alice")
     visitor.is_online()
@@ -28,7 +28,7 @@ def alice(new_page: NewPage, parlour: Program) -> Visitor:
 
 
 @pytest.fixture
-def bob(new_page: NewPage, parlour: Program, alice: Visitor) -> Visitor:
+def bob(alice: Visitor, parlour: Program, new_page: NewPage) -> Visitor:
     """Bob, in the lobby, where Alice is already."""
     visitor = Visitor(new_page(), parlour, "Bob")
     visitor.is_online()
@@ -241,7 +241,7 @@ def test_a_taken_name_is_refused(alice: Visitor, new_page: NewPage, parlour: Pro
     other.is_online()
 
 
-def test_polling_is_shown_as_such(new_page: NewPage, parlour: Program) -> None:
+def test_polling_is_shown_as_such(parlour: Program, new_page: NewPage) -> None:
     """Where WebSocket is not to be had the chat goes on over polling, and says so."""
     from playwright.sync_api import expect
 

@@ -35,7 +35,7 @@ def say(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
 
 
-def test_two_users_chat_under_their_names(new_page: NewPage, django_chat: Program) -> None:
+def test_two_users_chat_under_their_names(django_chat: Program, new_page: NewPage) -> None:
     """What one writes the other reads, as text, with the name of the Django user."""
     from playwright.sync_api import expect
 
@@ -54,7 +54,7 @@ def test_two_users_chat_under_their_names(new_page: NewPage, django_chat: Progra
 
 
 def test_who_has_not_logged_in_is_refused_and_told_why(
-    new_page: NewPage, django_chat: Program
+    django_chat: Program, new_page: NewPage
 ) -> None:
     """The page opens for everybody; the chat on it does not."""
     from playwright.sync_api import expect
@@ -67,7 +67,7 @@ def test_who_has_not_logged_in_is_refused_and_told_why(
 
 
 def test_a_logout_ends_the_chat_of_a_page_that_is_still_open(
-    new_page: NewPage, django_chat: Program
+    django_chat: Program, new_page: NewPage
 ) -> None:
     """After a logout elsewhere the open connection may say nothing more."""
     from playwright.sync_api import expect
