@@ -127,11 +127,12 @@ class GeventLoop(GeventTasks):
         self._stalled_s = 0.0
         self._ticks: list[Callable[[], None]] = []
         self._tick_due = time.monotonic() + TICK_S
-        # ref=False: none of these keeps a program alive that has nothing else to do.
+        # ref=False: none of these keeps a program alive that has nothing else to do. What is
+        # left for a later pass does: without a server, whoever waits for it would get LoopExit.
         self._wake = self.libev.async_(ref=False)
         self._wake.start(self._drain)
         self._timer = self.libev.timer(0.0, ref=False)
-        self._later_timer = self.libev.timer(0.0, ref=False)
+        self._later_timer = self.libev.timer(0.0)
         self._later: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._ticker = self.libev.timer(TICK_S, TICK_S, ref=False)
         self._ticker.start(self._tick)

@@ -50,7 +50,7 @@ class GreenletPool:
         self._fresh = options.fresh_greenlets
         self._ready: deque[Turn] = deque()
         self._scheduled = False
-        self._again = self._libev.timer(0.0, ref=False)
+        self._again = self._libev.timer(0.0)
         self._idle: list[greenlet] = []
         self._fewest_idle = 0
         self._trim_at = time.monotonic() + IDLE_S

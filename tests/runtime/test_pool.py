@@ -17,7 +17,7 @@ from greenlet import getcurrent, settrace
 
 from flask_sio import Server, WSGIApp
 from flask_sio.server.client import Client
-from tests.live import Live, Runtime, plain, serve
+from tests.live import WAIT_S, Live, Runtime, plain, serve
 from tests.server.clients import Gate, Log, Peer
 from tests.servers.raw import http
 
@@ -455,3 +455,42 @@ def test_idle_greenlets_are_measured_as_they_are() -> None:
         live.until(lambda: _idle(live) > 0)
         assert server.engine.loop.call(is_clean)
         peer.close()
+
+
+def test_what_is_left_for_a_later_pass_keeps_the_hub_running() -> None:
+    """gevent: without a server, one who waits for a handler that has to wait is not given up."""
+    from gevent import get_hub
+    from gevent.event import Event
+
+    from flask_sio.runtime.gevent import GeventLoop
+
+    module = _module("gevent")
+
+    class Turn:
+        def __init__(self, job: Any) -> None:
+            self.job = job
+
+        def take_turn(self) -> Any:
+            return self.job
+
+    def hold() -> None:
+        until = time.perf_counter() + 2 * module.TURN_BUDGET_S
+        while time.perf_counter() < until:
+            pass
+
+    def main() -> None:
+        loop = GeventLoop(module.PoolOptions())
+        handled, later = Event(), Event()
+        for job in (hold, hold, handled.set):  # the hub makes one pass in any case
+            loop.ready(Turn(job))
+        heard.append(handled.wait())
+        loop.later(loop.later, later.set)
+        heard.append(later.wait())
+        loop.stop()
+        get_hub().destroy(destroy_loop=True)
+
+    heard: list[bool] = []
+    thread = threading.Thread(target=main)
+    thread.start()
+    thread.join(WAIT_S)
+    assert heard == [True, True]
