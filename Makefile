@@ -6,6 +6,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# The whole suite runs in several processes, a file at a time; chosen tests in one, where -x, -s
+# and --pdb mean what they say. tests/conftest.py has how many, and which files come first.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --quiet --disable-pip-version-check
@@ -30,7 +33,7 @@ run: $(VENV)/.run client
 	$(PY) -m example_app
 
 test: $(VENV)/.test client
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(or $(ARGS),$(PARALLEL))
 
 check: lint test
 

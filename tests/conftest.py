@@ -24,6 +24,21 @@ settings.register_profile(
 )
 settings.load_profile("untimed")
 
+HEAVY = ("soak", "servers", "browser")
+"""The folders with files that take longest: begun last, one would be all that runs in the end."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what ``-n auto`` means: much of a test is processes of its own and waiting."""
+    return min(4, max(2, os.cpu_count() or 2))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let several processes begin with the heavy files."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.parent.name not in HEAVY)
+
 
 def pytest_collection_finish() -> None:
     """Keep what the suite itself is made of out of each `gc.collect` of the tests.
