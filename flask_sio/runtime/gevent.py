@@ -33,6 +33,7 @@ from flask_sio.runtime.loop import (
     original,
 )
 from flask_sio.runtime.os_thread import OSThreads
+from flask_sio.runtime.slow_lane import SlowLane
 from flask_sio.runtime.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -66,15 +67,24 @@ class _LockWaiter:
 class _Watch:
     """One libev io watcher for reading; a second one only while a write is due."""
 
-    __slots__ = ("_fd", "_loop", "_on_writable", "_read", "_write")
+    __slots__ = ("_fd", "_loop", "_on_readable", "_on_writable", "_read", "_write")
 
     def __init__(self, loop: GeventLoop, fd: int, on_readable: Job, on_writable: Job) -> None:
         self._loop = loop
         self._fd = fd
+        self._on_readable = on_readable
         self._on_writable = on_writable
         self._write: Any = None
         self._read: Any = loop.libev.io(fd, _READ)
         self._read.start(loop.entry, on_readable)
+
+    def want_read(self, wanted: bool) -> None:
+        if self._read is None:
+            return
+        if wanted:
+            self._read.start(self._loop.entry, self._on_readable)
+        else:
+            self._read.stop()
 
     def want_write(self, wanted: bool) -> None:
         if wanted and self._write is None:
@@ -136,6 +146,7 @@ class GeventLoop(GeventTasks):
         self._later: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._ticker = self.libev.timer(TICK_S, TICK_S, ref=False)
         self._ticker.start(self._tick)
+        self.slow_lane = SlowLane(self)
         self.watchdog = Watchdog(self, self._lag)
         self.watchdog.thread = self._thread
         self._pool = GreenletPool(self, pool)

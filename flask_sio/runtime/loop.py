@@ -18,9 +18,12 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from flask_sio.protocol.timers import Timer
+
+if TYPE_CHECKING:
+    from flask_sio.runtime.slow_lane import SlowLane
 
 __all__ = [
     "Loop",
@@ -70,6 +73,9 @@ class Waiter(Protocol):
 class Watch(Protocol):
     """A socket under a loop's eyes. Owner's turn only."""
 
+    def want_read(self, wanted: bool) -> None:
+        """Call ``on_readable`` no more for a while, or do so again."""
+
     def want_write(self, wanted: bool) -> None:
         """Call ``on_writable`` whenever the socket takes bytes, or stop doing so."""
 
@@ -113,6 +119,10 @@ class PoolOptions:
 
 class Loop(Tasks, Protocol):
     """The owner of a server's state."""
+
+    @property
+    def slow_lane(self) -> SlowLane:
+        """For those who want more of it than their share."""
 
     @property
     def stall_s(self) -> float:

@@ -23,6 +23,7 @@ TURN_BYTES = 2048
 """What is read of a peer before others get their turn, unless it is inside a longer message.
 
 Thousands of the smallest frames fit into `RECV_BYTES`, and everybody waits while they are read.
+A peer that has more to say goes on in the loop's slow lane.
 """
 LINGER_S = 3.0
 """How long a closing stream waits for the peer to take the rest and to close."""
@@ -79,6 +80,7 @@ class Stream:
         "_most",
         "_out",
         "_owned",
+        "_paused",
         "_pending",
         "_receiver",
         "_sock",
@@ -98,6 +100,7 @@ class Stream:
         self._most = TURN_BYTES if hasattr(receiver, "awaited") else RECV_BYTES
         self._out: deque[bytes | memoryview] | None = None
         self._closing = False
+        self._paused = False
         self._linger: Timer | None = None
         self.buffered_bytes = 0
         """Bytes accepted by `send` that the kernel has not taken yet."""
@@ -206,7 +209,21 @@ class Stream:
                 return
             most = min(cast("Framed", self._receiver).awaited(), RECV_BYTES)
             if most <= TURN_BYTES:
-                return  # what is left makes the socket readable in the next pass
+                self._pause()
+                return
+
+    def _pause(self) -> None:
+        """Read on when those who send less have had their turn."""
+        if not self._paused and self._watch is not None:
+            self._paused = True
+            self._watch.want_read(False)
+            self._loop.slow_lane.add(self._read_on)
+
+    def _read_on(self) -> None:
+        self._paused = False
+        self._readable()
+        if self._watch is not None and not self._paused:
+            self._watch.want_read(True)
 
     def close(self) -> None:
         """Send what is kept, then close; the receiver hears no more.

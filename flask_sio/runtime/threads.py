@@ -29,6 +29,7 @@ from flask_sio.runtime.loop import (
     log_error,
     original,
 )
+from flask_sio.runtime.slow_lane import SlowLane
 from flask_sio.runtime.thread_pool import ThreadPool
 from flask_sio.runtime.watchdog import Watchdog
 
@@ -93,29 +94,42 @@ class _Waiting:
 class _Watch:
     """One socket's registration with the selector."""
 
-    __slots__ = ("_events", "_loop", "_sock", "on_readable", "on_writable")
+    __slots__ = ("_events", "_is_stopped", "_loop", "_sock", "on_readable", "on_writable")
 
     def __init__(self, loop: ThreadLoop, sock: Any, on_readable: Job, on_writable: Job) -> None:
         self._loop = loop
         self._sock = sock
         self.on_readable = on_readable
         self.on_writable = on_writable
-        self._events = selectors.EVENT_READ
-        loop.selector.register(sock, self._events, self)
-        loop.nudge()
+        self._is_stopped = False
+        self._events = 0
+        self._want(selectors.EVENT_READ)
+
+    def want_read(self, wanted: bool) -> None:
+        self._want(self._events & selectors.EVENT_WRITE | (selectors.EVENT_READ if wanted else 0))
 
     def want_write(self, wanted: bool) -> None:
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if wanted else 0)
-        if self._events and events != self._events:
-            self._events = events
-            self._loop.selector.modify(self._sock, events, self)
-            self._loop.nudge()
+        self._want(self._events & selectors.EVENT_READ | (selectors.EVENT_WRITE if wanted else 0))
+
+    def _want(self, events: int) -> None:
+        before, selector = self._events, self._loop.selector
+        if events == before or self._is_stopped:
+            return
+        self._events = events
+        if self._loop.is_stopped:
+            return
+        if not before:
+            selector.register(self._sock, events, self)
+        elif events:
+            selector.modify(self._sock, events, self)
+        else:
+            selector.unregister(self._sock)
+            return
+        self._loop.nudge()
 
     def stop(self) -> None:
-        if self._events:
-            self._events = 0
-            if not self._loop.is_stopped:
-                self._loop.selector.unregister(self._sock)
+        self._want(0)
+        self._is_stopped = True
 
     def happened(self, mask: int) -> None:
         if mask & selectors.EVENT_WRITE and self._events & selectors.EVENT_WRITE:
@@ -157,6 +171,7 @@ class ThreadLoop(ThreadTasks):
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self.selector.register(self._wake_in, selectors.EVENT_READ, None)
+        self.slow_lane = SlowLane(self)
         self._watchdog = Watchdog(self, self._lag)
         self._pool = ThreadPool(self, pool)
         self.ready = self._pool.ready
