@@ -15,28 +15,29 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
-import random
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Collection
+from collections.abc import Collection, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.servers.launch import Running, free_port, gunicorn, launched
-from tests.soak.clients import ATTACKS, Book, Honest
+from tests.soak.clients import ATTACKS, Book
+from tests.soak.crews import attack_apart, crew
 from tests.soak.links import Gone, request
 
 APP = "tests.soak.app:app"
-KINDS = [("websocket", 4), ("polling", 4), ("upgrade", 4)]
-KINDS += [("websocket", 3), ("polling", 3), ("upgrade", 3)]
 REST_S = 60.0
 """How long what is left may take to end by the server's own deadlines."""
 LEFT = ("connections", "streams", "sockets", "rooms", "joined", "lobby", "timers", "acks")
 MEMORY_MB = 30
 """By how much memory may be above what it was after the first clients."""
-CROWD_MB_PER_ATTACKER = 0.2
+CROWD_MB_PER_ATTACKER = 0.5
 CROWD_MB = 60
 """The bound on a crowd: what the options of `app.py` let each keep, most much less, and a base."""
 
@@ -57,41 +58,6 @@ async def get(port: int, path: str) -> Any:
     raise Failed(f"{path} gives no answer")
 
 
-async def guarded(work: Awaitable[None]) -> None:
-    """Let a client that is not honest end as it may."""
-    try:
-        await work
-    except (Gone, OSError, AssertionError, ValueError, asyncio.IncompleteReadError):
-        pass
-    except (asyncio.TimeoutError, TimeoutError):
-        pass
-
-
-async def honest(port: int, book: Book, dice: random.Random, until: float) -> None:
-    """Come again and again, each time by another transport."""
-    while time.monotonic() < until:
-        kind, revision = dice.choice(KINDS)
-        try:
-            await Honest(port, book, dice).run(kind, revision, dice.randrange(4, 12))
-        except Exception as error:
-            book.wrong.append(f"{kind} of revision {revision}: {error!r}")
-        book.sessions[f"{kind} {revision}"] += 1
-
-
-async def fickle(port: int, book: Book, dice: random.Random, until: float) -> None:
-    while time.monotonic() < until:
-        kind, revision = dice.choice(KINDS)
-        await guarded(Honest(port, book, dice, dies=0.2).run(kind, revision, 20))
-        book.sessions[f"broke off: {kind} {revision}"] += 1
-
-
-async def attacker(port: int, name: str, book: Book, dice: random.Random, until: float) -> None:
-    while time.monotonic() < until:
-        await guarded(ATTACKS[name](port, dice))
-        book.sessions[name] += 1
-        await asyncio.sleep(dice.random() * 0.5)
-
-
 async def all_gone(port: int, empty: dict[str, Any]) -> dict[str, Any]:
     """Wait until nothing is left of any client; return the server's state then."""
     deadline = time.monotonic() + REST_S
@@ -106,35 +72,6 @@ async def all_gone(port: int, empty: dict[str, Any]) -> dict[str, Any]:
         if time.monotonic() > deadline:
             raise Failed(f"left behind: {left}")
         await asyncio.sleep(0.5)
-
-
-async def crew(
-    port: int,
-    counts: tuple[int, int, int],
-    seconds: float,
-    seed: int,
-    kinds: Collection[str] = ATTACKS,
-) -> tuple[Book, Book]:
-    """Run so many honest clients, fickle ones, and attackers of each of these kinds."""
-    until = time.monotonic() + seconds
-    good, others = Book(), Book()
-    honests, fickles, attackers = counts
-    dice = random.Random(seed)
-
-    def own() -> random.Random:
-        return random.Random(dice.random())
-
-    work: list[Any] = [honest(port, good, own(), until) for _ in range(honests)]
-    work += [fickle(port, others, own(), until) for _ in range(fickles)]
-    for name in kinds:
-        work += [attacker(port, name, others, own(), until) for _ in range(attackers)]
-    tasks = []
-    for each in work:
-        tasks.append(asyncio.create_task(each))
-        if len(tasks) % 20 == 0:
-            await asyncio.sleep(0.05)
-    await asyncio.gather(*tasks)
-    return good, others
 
 
 async def check_handled(port: int, acked: list[str]) -> None:
@@ -174,7 +111,9 @@ async def crowd(
     server: Running, attackers: int, honests: int, seconds: float, seed: int, kinds: Collection[str]
 ) -> None:
     port = server.port
-    await crew(port, (honests, 0, 1), 4, seed)
+    await crew(port, (honests, 0, 1), 2, seed)
+    alone, _ = await crew(port, (honests, 0, 0), 4, seed)
+    print(f"{server.name}: without attackers {delays(alone)}")
     before = await get(port, "/state")
     peak, stop = [before["rss_kb"]], asyncio.Event()
 
@@ -184,7 +123,12 @@ async def crowd(
             await asyncio.sleep(0.25)
 
     watching = asyncio.create_task(watch())
-    good, others = await crew(port, (honests, 0, attackers), seconds, seed + 1, kinds)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
+        attack = asyncio.get_running_loop().run_in_executor(
+            elsewhere, attack_apart, port, attackers, seconds, seed + 1, tuple(kinds)
+        )
+        good, _ = await crew(port, (honests, 0, 0), seconds, seed + 2)
+        others = await attack
     stop.set()
     await watching
     after = await all_gone(port, {**before, "fds": 10**6, "greenlets": 10**6, "threads": 10**6})
@@ -202,17 +146,35 @@ async def crowd(
 def report(
     server: Running, good: Book, others: Book, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    times = sorted(good.latencies) or [0.0]
-    middle, late = times[len(times) // 2], times[int(len(times) * 0.99)]
     print(f"{server.name}: {sum(good.sessions.values())} honest sessions, of others:")
     print(f"  {dict(others.sessions)}")
-    print(
-        f"  acks after {middle * 1000:.0f} ms (median), {late * 1000:.0f} ms (99 %), "
-        f"{times[-1] * 1000:.0f} ms (last)"
-    )
+    print(f"  {delays(good)}")
     for name in ("rss_kb", "fds", "greenlets", "os_threads"):
         print(f"  {name}: {before[name]} -> {after[name]}")
     sys.stdout.flush()
+
+
+def delays(book: Book) -> str:
+    """Say how long honest clients have waited for the acks of their events."""
+    times = sorted(book.latencies) or [0.0]
+    middle, late, last = times[len(times) // 2], times[int(len(times) * 0.99)], times[-1]
+    return (
+        f"acks after {middle * 1000:.0f} ms (median), {late * 1000:.0f} ms (99 %), "
+        f"{last * 1000:.0f} ms (last)"
+    )
+
+
+@contextmanager
+def a_core(number: int) -> Iterator[None]:
+    """Have what is started within on one core, where there are several."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if len(cores) > 1:
+        os.sched_setaffinity(0, {sorted(cores)[number]})
+    try:
+        yield
+    finally:
+        if len(cores) > 1:
+            os.sched_setaffinity(0, cores)
 
 
 def main() -> int:
@@ -242,7 +204,10 @@ def run(worker: str, args: argparse.Namespace) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         command = gunicorn(APP, port, worker, "--access-logfile", os.devnull, *options)
-        with launched(command, port, log, workers=1) as server:
+        with ExitStack() as stack:
+            with a_core(0):
+                server = stack.enter_context(launched(command, port, log, workers=1))
+            stack.enter_context(a_core(-1))
             server.name = worker
             try:
                 if args.crowd:
