@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks import report
@@ -30,7 +31,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--quick", action="store_true", help="under two minutes: fewer rows, short")
     parser.add_argument("--publish", action="store_true", help="write into docs/performance.md")
-    parser.add_argument("--show", metavar="FILE", help="show saved results instead of measuring")
+    parser.add_argument(
+        "--show", metavar="FILE", nargs="+", help="show saved results, of all runs together"
+    )
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.rounds, chosen.seconds, chosen.rows = 1, 1.0, ",".join(QUICK)
@@ -100,12 +103,20 @@ def machine() -> dict[str, Any]:
     }
 
 
+def together(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the results of several runs as if their rounds had been those of the last one."""
+    samples: Samples = []
+    for run in runs:
+        first = 1 + max((each["round"] for each in samples), default=-1)
+        samples += [{**each, "round": each["round"] + first} for each in run["samples"]]
+    return {**runs[-1], "samples": samples}
+
+
 def main() -> None:
     chosen = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # with its servers
     if chosen.show:
-        with open(chosen.show) as file:
-            results = json.load(file)
+        results = together([json.loads(Path(file).read_text()) for file in chosen.show])
     else:
         programs = prepare(chosen.peers)
         results = {"machine": machine(), "seconds": chosen.seconds, "samples": []}

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import report, workers
+from benchmarks.__main__ import together
 from benchmarks.measuring import LoadError, Server, load, measure, running, weigh
 from benchmarks.peers import PEERS, ROOT, MissingError, prepare_c
 from benchmarks.rows import ROWS
@@ -148,6 +149,18 @@ def test_the_tables_show_medians_goals_and_failures() -> None:
     assert "| echo, 100 connections, 32 B, events/s |           500* |    - | 6,000 |" in text
     assert "11.00 (9.00-12.00) | >= 10x: yes" in text
     assert "- echo100, node, round 2: it fell" in text
+
+
+def test_runs_are_shown_together() -> None:
+    """The rounds of a second run count after those of the first."""
+    rounds = sorted({each["round"] for each in RESULTS["samples"]})
+    both = together([RESULTS, RESULTS])
+
+    assert sorted({each["round"] for each in both["samples"]}) == [
+        *rounds,
+        *(each + rounds[-1] + 1 for each in rounds),
+    ]
+    assert len(both["samples"]) == 2 * len(RESULTS["samples"])
 
 
 def test_the_picture_is_svg() -> None:

@@ -362,6 +362,7 @@ def test_a_worker_that_dies_while_it_is_idle_loses_no_job(what: str) -> None:
         b.close()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("leaves", ["nothing", "a local", "a reference", "a timeout"])
 def test_a_clean_worker_goes_on_with_the_next_client(leaves: str) -> None:
     """Without a switch to the hub; one that its last job has left something in does not."""
@@ -436,6 +437,7 @@ def test_a_worker_that_waited_goes_back_to_the_hub() -> None:
             peer.close()
 
 
+@pytest.mark.quick
 def test_idle_greenlets_are_measured_as_they_are() -> None:
     """The number of references an idle worker is compared with is that of an idle worker."""
     server = Server()
