@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         rooms,
         send,
     )
+    from flask_sio.extension.identity import login_required
     from flask_sio.extension.registration import SocketBlueprint
     from flask_sio.extension.socketio import SocketIO
     from flask_sio.testing import SocketIOTestClient
@@ -87,6 +88,7 @@ __all__ = [
     "exceptions",
     "join_room",
     "leave_room",
+    "login_required",
     "request",
     "rooms",
     "send",
@@ -102,6 +104,7 @@ _FLASK_NAMES = {
     "emit": "extension.functions",
     "join_room": "extension.functions",
     "leave_room": "extension.functions",
+    "login_required": "extension.identity",
     "current_socket": "extension.context",
     "request": "extension.context",
     "rooms": "extension.functions",

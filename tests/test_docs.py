@@ -467,17 +467,22 @@ def test_sessions(load: Load) -> None:
 
 
 def test_login(load: Load) -> None:
-    """login.py lets in who has logged in, on two tabs, and disconnects who logs out."""
+    """login.py lets users in, on two tabs, one of them to delete; who logs out is out."""
     program = load("login")
     http = program.app.test_client()
-    assert client_of(program, flask_test_client=http).refused == NO_ONE
+    assert client_of(program, flask_test_client=http).refused == {"message": "Please log in."}
+    http.post("/login/8")
+    with client_of(program, flask_test_client=http) as other:
+        answer = other.emit("delete", 1, callback=True)
+        assert answer == {"error": "Permission denied"}
     http.post("/login/7")
     tabs = [client_of(program, flask_test_client=http) for _ in range(2)]
+    assert tabs[0].emit("delete", 1, callback=True) == "1 deleted"
     tabs[0].send("hello")
-    assert [names(tab) for tab in tabs] == [["message"], ["message"]]
+    assert [names(tab) for tab in tabs] == [["welcome", "message"], ["welcome", "message"]]
     http.post("/logout")
     assert [tab.is_connected() for tab in tabs] == [False, False]
-    assert client_of(program, flask_test_client=http).refused == NO_ONE
+    assert client_of(program, flask_test_client=http).refused == {"message": "Please log in."}
 
 
 def test_users(load: Load) -> None:

@@ -1,6 +1,6 @@
 from flask import Flask
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
-from flask_sio import SocketIO, emit
+from flask_sio import SocketIO, emit, login_required
 
 app = Flask(__name__)
 app.secret_key = "change me"
@@ -25,8 +25,15 @@ def log_in(user_id):  # check a password here
 
 
 @socketio.on("connect")
+@login_required  # connect_error of a stranger: "Please log in."
 def connect():
-    return current_user.is_authenticated
+    emit("welcome", current_user.id)
+
+
+@socketio.on("delete")
+@login_required(check=lambda user: user == "7")  # else the ack {"error": "Permission denied"}
+def delete(number):
+    return f"{number} deleted"
 
 
 @socketio.on("message")

@@ -107,9 +107,12 @@ class EventContext(RequestContext):
         "convention",
         "message",
         "socket",
+        "user",
     )
 
     flashes = None
+    user: Any
+    """Whose the client is that connects, once that was asked."""
 
     def __init__(
         self,

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from flask_sio.server.server import Server
     from flask_sio.server.socket import Socket
 
-__all__ = ["Users", "user_id", "user_rooms"]
+__all__ = ["LOGIN_MESSAGE", "Users", "user_id", "user_rooms"]
+
+LOGIN_MESSAGE = "Please log in."
+"""What the ``login_required`` of each framework tells a client that is nobody's."""
 
 
 def user_id(user: Any) -> str | None:
@@ -55,6 +58,10 @@ class Users:
         found = user_id(user)
         if found is not None:
             self._server.engine.loop.run(socket.enter, UserRoom(found))
+
+    def of(self, socket: Socket) -> str | None:
+        """Return the id of the user whose a socket is, as text; None if it is nobody's."""
+        return self._server.engine.loop.call(socket.space.rooms.user_of, socket.id)
 
     def sids(self, user: Any, namespace: str = "/") -> list[str]:
         """Return the ids of a user's connected sockets in a namespace, own clients first."""

@@ -18,6 +18,7 @@ from flask_sio import (
     call,
     emit,
     join_room,
+    login_required,
     request,
     rooms,
     send,
@@ -125,6 +126,19 @@ def first(text: str) -> str:
     return text
 
 
+@socketio.on("double")
+@login_required
+def double(number: int) -> int:
+    return 2 * number
+
+
+@socketio.on("triple")
+@login_required(check=lambda user: user == "7")
+def triple(number: int) -> int:
+    return 3 * number
+
+
+doubled: int = double(triple(1))
 percent: int = advance(1, 2)
 socketio.off("first", first)
 events.use(guard)

@@ -14,13 +14,11 @@ from django.utils.functional import LazyObject
 from flask_sio.errors import ConnectionRefusedError
 from flask_sio.mounts.django.events import current_event
 from flask_sio.server.calling import check_function
+from flask_sio.server.users import LOGIN_MESSAGE
 
-__all__ = ["LOGIN_MESSAGE", "current_user_id", "login_required", "request"]
+__all__ = ["current_user_id", "login_required", "request"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-LOGIN_MESSAGE = "Please log in."
-"""What `login_required` tells an anonymous client."""
 
 
 class _CurrentRequest(LazyObject):  # type: ignore[misc] # Django is untyped
