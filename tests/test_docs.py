@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -498,6 +499,28 @@ def test_users(load: Load) -> None:
         assert http.post("/notify/ann").json == {"clients": [tab.sid() for tab in tabs]}
         http.post("/logout/ann")
         assert [tab.is_connected() for tab in (*tabs, bob)] == [False, False, True]
+
+
+def test_expiry(load: Load) -> None:
+    """expiry.py disconnects whose token expires, unless its user has sent a fresh one."""
+    program = load("expiry")
+
+    def token(user: str, seconds: float) -> str:
+        return str(program.signed.dumps({"sub": user, "exp": time.time() + seconds}))
+
+    assert client_of(program, auth={"token": "x"}).refused == {"message": "invalid token"}
+    assert client_of(program, auth={"token": token("ann", -1)}).refused == {
+        "message": "invalid token"
+    }
+    with client_of(program, auth={"token": token("ann", 600)}) as ann:
+        bob, zoe = (client_of(program, auth={"token": token(name, 60)}) for name in ("bob", "zoe"))
+        for wrong in (token("ann", 600), token("bob", -1)):
+            assert bob.emit("renew", wrong, callback=True) == {"error": "invalid token"}
+        assert bob.emit("renew", token("bob", 600), callback=True) == []
+        assert zoe.emit("renew", token("zoe", 0.5), callback=True) == []
+        assert ann.wait_for("away")["args"] == ["zoe"]
+        assert [bob.is_connected(), zoe.is_connected()] == [True, False]
+        bob.close()
 
 
 def test_plain_users(load: Load) -> None:

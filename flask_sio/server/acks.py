@@ -1,4 +1,4 @@
-"""Acknowledgements that one socket still owes us, and who waits for its end. Owner's turn only.
+"""Acknowledgements that one socket still owes us, and what waits for its end. Owner's turn only.
 
 A waiting `call()` is resolved at once, whatever else its client has queued; a callback is
 user code and goes through the mailbox.
@@ -12,6 +12,7 @@ from flask_sio.adapters.answers import Asker, OwedAnswer
 
 if TYPE_CHECKING:
     from flask_sio.runtime.loop import Waiter
+    from flask_sio.server.expiry import Expiry
 
 __all__ = ["Acks"]
 
@@ -19,7 +20,7 @@ __all__ = ["Acks"]
 class Acks:
     """What one socket was asked, by ack id."""
 
-    __slots__ = ("_limit", "_next", "_owed", "waiters")
+    __slots__ = ("_limit", "_next", "_owed", "expiry", "waiters")
 
     def __init__(self, limit: int) -> None:
         """Let it owe so many answers; beyond that the oldest is given up."""
@@ -28,6 +29,8 @@ class Acks:
         self._owed: dict[int, Asker] = {}
         self.waiters: set[Waiter] | None = None
         """Who wants to know when the client leaves."""
+        self.expiry: Expiry | None = None
+        """When it has to leave, if that was ever said: here, as few sockets have any of this."""
 
     def ask(self, whom: Asker) -> int:
         """Return the id under which the answer will come."""
@@ -45,7 +48,9 @@ class Acks:
         return self._owed.pop(number, None)
 
     def fail_all(self) -> None:
-        """Let every waiting call go; callbacks will never be called."""
+        """Let every waiting call go; callbacks will never be called, and no timer waits."""
+        if self.expiry is not None:
+            self.expiry.cancel()
         waiters, self.waiters = self.waiters, None
         for waiter in waiters or ():
             waiter.set()

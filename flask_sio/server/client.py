@@ -344,7 +344,7 @@ class Client:
                 self._timer = None
                 self.server.lobby.leave(self)
 
-    def disconnect(self, socket: Socket) -> None:
+    def disconnect(self, socket: Socket, description: str = "") -> None:
         """Make a socket leave for the server; the connection stays."""
         socket.catch_up()
         if socket.state == "connecting":  # its own connect handler: that is a refusal
@@ -353,7 +353,7 @@ class Client:
         elif socket.state == "connected":
             self.connection.send_kept(socket.namespace)
             self._say(sio.Packet(sio.DISCONNECT, socket.namespace))
-            self._start_leaving(socket, public_reason("server namespace disconnect"))
+            self._start_leaving(socket, public_reason("server namespace disconnect", description))
 
     def _start_leaving(self, socket: Socket, reason: Reason) -> None:
         """Stop taking events for a socket; its disconnect handler is its last job."""

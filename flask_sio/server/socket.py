@@ -13,6 +13,7 @@ from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.server import handshake, operators
 from flask_sio.server.acks import Acks
+from flask_sio.server.expiry import Expiry
 from flask_sio.server.late import TimedCallback
 
 if TYPE_CHECKING:
@@ -225,6 +226,27 @@ class Socket:
         """
         leave = self.disconnect_flushed if after_flush else self.disconnect_now
         self.client.server.engine.loop.run(leave, close)
+
+    def expire_at(self, when: float | None) -> None:
+        """Let the client leave the namespace at a time, as by `disconnect`. Never blocks.
+
+        ``when``: seconds since 1970, a JWT's ``exp``; one that is past is now. A later call
+        replaces it, and None lifts it. A disconnect handler's ``details.description`` is
+        ``"expired"``; a client that is still connecting is refused.
+        """
+        # What is no time, a NaN, is past: max() returns its first argument then.
+        seconds = None if when is None else max(0.0, when - time.time())
+        self.client.server.engine.loop.run(self._expire_in, seconds)
+
+    def _expire_in(self, seconds: float | None) -> None:
+        if seconds is None:
+            if self._acks is not None and self._acks.expiry is not None:
+                self._acks.expiry.cancel()
+        elif self.state in ("connected", "connecting"):
+            acks = self._acks_made()
+            if acks.expiry is None:
+                acks.expiry = Expiry(self)
+            acks.expiry.set(self.client.server.engine.loop.now() + seconds)
 
     # -- out: owner's turn -------------------------------------------------------------
 

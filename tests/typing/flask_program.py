@@ -16,6 +16,7 @@ from flask_sio import (
     SocketBlueprint,
     SocketIO,
     call,
+    current_socket,
     emit,
     join_room,
     login_required,
@@ -129,6 +130,8 @@ def first(text: str) -> str:
 @socketio.on("double")
 @login_required
 def double(number: int) -> int:
+    current_socket.expire_at(1_900_000_000)
+    current_socket.expire_at(None)
     return 2 * number
 
 
