@@ -10,7 +10,7 @@
     │   └── HandshakeError       a WebSocket upgrade that cannot be answered by 101
     ├── ConnectionError          a client that cannot connect
     │   └── ConnectionRefusedError   raised by a connect handler to refuse a client
-    ├── EventRefusedError        raised by event middleware, or a handler, to refuse an event
+    ├── EventRefusedError        raised to refuse an event, or the client's entry into a room
     ├── PayloadError             what a client sent is not what its handler takes
     ├── TimeoutError             no answer to a ``call()`` in time (a builtin TimeoutError too)
     ├── DisconnectedError        the client left before it answered
@@ -120,7 +120,8 @@ class EventRefusedError(SocketIOError):
 
     ``EventRefusedError("slow down", {"wait": 3})`` is told to a client that has asked for an
     acknowledgement: ``{"error": "slow down", "data": {"wait": 3}}``. It is no failure: nothing
-    is logged, and no error handler sees it.
+    is logged, and no error handler sees it. In a connect handler it refuses the client. Joining
+    a room that `Server.use_join` says no to raises it.
     """
 
     @property

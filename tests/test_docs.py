@@ -591,6 +591,19 @@ def test_middleware(load: Load) -> None:
     assert program.counts == {"in / shout": 2, "out welcome": 1, "out shouted": 1}
 
 
+def test_membership(load: Load) -> None:
+    """membership.py lets members into their room, and tells others by the ack."""
+    program = load("membership")
+    with (
+        client_of(program, auth={"user": "ann"}) as ann,
+        client_of(program, auth={"user": "bob"}) as bob,
+    ):
+        assert ann.emit("join", "team", callback=True) == "welcome"
+        told = {"error": "members only", "data": {"room": "team"}}
+        assert bob.emit("join", "team", callback=True) == told
+        assert (names(ann), names(bob)) == (["joined"], [])
+
+
 def test_jobs(load: Load) -> None:
     """jobs.py: a path with a value, a regular expression, a function."""
     program = load("jobs")

@@ -153,6 +153,23 @@ class FlaskConvention(Adapting):
         with self.app.app_context():
             return as_sync(fn)(*args)
 
+    def ask(self, socket: Socket, fn: Function, args: tuple[Any, ...]) -> Any:
+        """Run user code about a client in its context; another client's, and g, are not it."""
+        current = current_event()
+        if current is not None and current.socket is socket:
+            return fn(*args)
+        context = EventContext(self, socket, None, ())
+        context.open()
+        try:
+            answer = fn(*args)
+            if context._session is not None:
+                self.sessions.save(context, context._session)
+        except BaseException as error:
+            context.pop(error)
+            raise
+        context.pop()
+        return answer
+
     def invoke(
         self,
         socket: Socket,

@@ -156,7 +156,11 @@ def call(
 
 
 def join_room(room: Any, sid: str | None = None, namespace: str | None = None) -> None:
-    """Put this client, or ``sid``, into a room, or the rooms of a list or set."""
+    """Put this client, or ``sid``, into a room, or the rooms of a list or set.
+
+    Raises:
+        EventRefusedError: it may not, says `SocketIO.use_join`.
+    """
     server, sid, namespace = _target("join_room()", sid, namespace)
     server.enter_room(sid, room, namespace=namespace)
 

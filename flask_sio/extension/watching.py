@@ -40,6 +40,10 @@ def flask_hook(what: What, fn: Any) -> Called:
         if fitting(fn, 2) is None:
             raise TypeError(f"use_event() needs a function of (event, args); {name_of(fn)} is none")
         return lambda socket, event, args: called(event, args)
+    if what == "join":
+        if fitting(fn, 2) is None:
+            raise TypeError(f"use_join() needs a function of (socket, room); {name_of(fn)} is none")
+        return lambda socket, event, args: called(socket, *args)
     if what in ("high_water", "drain"):
         if fitting(fn, 0) is None:
             raise TypeError(f"on_{what}() needs a function of nothing; {name_of(fn)} is none")

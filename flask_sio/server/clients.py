@@ -17,6 +17,7 @@ from flask_sio.errors import NotConnectedError
 from flask_sio.options import ServerOptions
 from flask_sio.protocol.codec import PacketCodec
 from flask_sio.server.handlers import Handlers
+from flask_sio.server.joining import ask_to_join, concerns
 from flask_sio.server.namespace import LiveNamespace
 from flask_sio.server.operators import each_room
 from flask_sio.server.socket import Socket
@@ -99,7 +100,9 @@ class Clients:
         The client may be another server's.
 
         Raises:
-            NotConnectedError: no such client, where this server stands alone.
+            NotConnectedError: no such client, where this server stands alone or `use_join`
+                says who may enter, which only a client's own server can ask.
+            EventRefusedError: the client may not, says `use_join`; it enters none of them.
             ValueError: the room's name is another client's id, or too long, or the client is
                 in ``max_rooms`` rooms already. Of several rooms it is in those before then.
         """
@@ -107,10 +110,23 @@ class Clients:
         if any(isinstance(each, str) and len(each) > MAX_ROOM_CHARS for each in rooms):
             raise ValueError(f"a room's name has at most {MAX_ROOM_CHARS} characters")
         name = namespace or "/"
-        if self.is_alone or self.has(sid, name):
+        is_here = self.is_alone or self.has(sid, name)
+        if self.handlers.middleware.guards_rooms:
+            self._ask_to_join(sid, rooms, name, is_here)
+        if is_here:
             self._with_socket(sid, name, lambda socket: _enter(socket, rooms))
         else:
             self.adapter.join(name, BroadcastOptions((sid,)), rooms)
+
+    def _ask_to_join(self, sid: str, rooms: tuple[Room, ...], name: str, is_here: bool) -> None:
+        if is_here:
+            ask_to_join(self.convention, self.handlers, self.socket(sid, name), rooms)
+        elif concerns(self.handlers, name):
+            raise NotConnectedError(
+                f"{sid!r} is not connected to {name!r} here, and only its own server can ask "
+                "what use_join() has registered; of(namespace).to(sid).sockets_join(room) does "
+                "not ask"
+            )
 
     def leave_room(
         self, sid: str, room: Room | list[Room] | set[Room], namespace: str | None = None

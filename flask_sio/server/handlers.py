@@ -109,6 +109,12 @@ class Convention(Protocol):
         raises passes through.
         """
 
+    def ask(self, socket: Socket, fn: Function, args: tuple[Any, ...]) -> Any:
+        """Run user code about a client in this thread, and in that client's context.
+
+        Where its own handler asks, that is the context there is.
+        """
+
     def invoke_bare(self, fn: Function, args: tuple[Any, ...]) -> Any:
         """Run user code that concerns no client. On a worker."""
 
@@ -375,7 +381,7 @@ def check_event(event: str | int) -> None:
 
 
 def is_refusal(answer: Any) -> bool:
-    """Whether a connect handler, or middleware, has refused its client by what it returned.
+    """Whether a connect handler, middleware or policy has refused by what it returned.
 
     Raises:
         TypeError: a coroutine: nobody has awaited it, so nobody knows.
@@ -383,7 +389,7 @@ def is_refusal(answer: Any) -> bool:
     if isawaitable(answer):
         if hasattr(answer, "close"):
             answer.close()
-        raise TypeError("an answer to a connect was not awaited, which refuses the client")
+        raise TypeError("a yes or no was not awaited, which refuses the client")
     return answer is False
 
 

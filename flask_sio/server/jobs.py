@@ -249,6 +249,9 @@ class ConnectJob(_Job):
             refusal = server.codec.encode(socket.client.refusal(socket.namespace, error.payload))
         except builtins.ConnectionRefusedError:
             refusal = encode(socket.client.refusal(socket.namespace, REFUSED))
+        except EventRefusedError as error:  # a room that it may not enter
+            told = ConnectionRefusedError(*error.args).payload
+            refusal = server.codec.encode(socket.client.refusal(socket.namespace, told))
         except PayloadError as error:
             told = {"message": INVALID, "data": {"errors": error.errors}}
             refusal = encode(socket.client.refusal(socket.namespace, told))

@@ -1,7 +1,8 @@
 """What runs around the handlers of a namespace: middleware and listeners.
 
 ``connect`` middleware runs before the connect handler and may refuse the client, ``event``
-middleware before an event's handler and may change or refuse the event. ``incoming``
+middleware before an event's handler and may change or refuse the event. ``join``
+policies say who may enter a room. ``incoming``
 listeners see every event, ``outgoing`` ones what is sent to each client. Those of
 namespace ``"*"`` come first.
 """
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Called", "Middleware", "Watchers", "What", "hook"]
 
 Function = Callable[..., Any]
-What = Literal["connect", "event", "incoming", "outgoing", "high_water", "drain"]
+What = Literal["connect", "event", "join", "incoming", "outgoing", "high_water", "drain"]
 Called = Callable[["Socket", str, Sequence[Any]], Any]
 """How all of them are called: socket, event's name, arguments."""
 
@@ -50,7 +51,14 @@ class Watchers:
 class Middleware:
     """The middleware and listeners of one server. Any thread."""
 
-    __slots__ = ("_hooks", "on_change", "watches_events", "watches_outgoing", "watches_slow")
+    __slots__ = (
+        "_hooks",
+        "guards_rooms",
+        "on_change",
+        "watches_events",
+        "watches_outgoing",
+        "watches_slow",
+    )
 
     def __init__(self) -> None:
         self._hooks: dict[tuple[What, Any], tuple[Hook, ...]] = {}
@@ -58,6 +66,8 @@ class Middleware:
         """Whether anything sees events; read for each."""
         self.watches_outgoing = False
         self.watches_slow = False
+        self.guards_rooms = False
+        """Whether anybody is asked of joins; read for each."""
         self.on_change: Callable[[], object] = lambda: None
         """Called when something was registered or forgotten."""
 
@@ -91,6 +101,7 @@ class Middleware:
         whats = {what for what, _ in list(self._hooks)}
         self.watches_events = not whats.isdisjoint(("event", "incoming"))
         self.watches_outgoing = "outgoing" in whats
+        self.guards_rooms = "join" in whats
         self.watches_slow = not whats.isdisjoint(("high_water", "drain"))
         self.on_change()
 
@@ -103,6 +114,10 @@ class Middleware:
         there = self._hooks.get((what, namespace), ())
         return (*self._hooks.get((what, ANY), ()), *there) if namespace != ANY else there
 
+    def specs(self, what: What) -> list[Any]:
+        """Return the namespaces, and patterns of them, that functions are registered for."""
+        return [spec for kind, spec in list(self._hooks) if kind == what]
+
     def of(self, namespace: Any) -> Watchers:
         """Return all that sees the events of a namespace."""
         hooks = self.hooks
@@ -112,6 +127,7 @@ class Middleware:
 _TAKES: dict[What, tuple[int, str]] = {
     "connect": (1, "use() needs a function that takes (socket)"),
     "event": (3, "use_event() needs a function that takes (socket, event, args)"),
+    "join": (2, "use_join() needs a function that takes (socket, room)"),
     "incoming": (2, "on_any() needs a function that takes (event, sid, *args)"),
     "outgoing": (2, "on_any_outgoing() needs a function that takes (event, sid, *args)"),
     "high_water": (1, "on_high_water() needs a function that takes (sid)"),
@@ -140,6 +156,8 @@ def hook(what: What, fn: Any, any_namespace: bool) -> Called:
     if what == "event":
         called: Called = fn
         return called
+    if what == "join":
+        return lambda socket, event, args: fn(socket, *args)
     if is_slow:
         if any_namespace:
             return lambda socket, event, args: fn(socket.namespace, socket.id)

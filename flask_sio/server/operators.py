@@ -226,7 +226,10 @@ class BroadcastOperator:
         return len(self.sids())
 
     def sockets_join(self, *rooms: Room) -> None:
-        """Put the clients into rooms; a list or set is several. Never blocks."""
+        """Put the clients into rooms; a list or set is several. Never blocks.
+
+        `Server.use_join` is not asked.
+        """
         self._server.adapter.join(self._namespace, self._options, each_room(rooms))
 
     def sockets_leave(self, *rooms: Room) -> None:
@@ -349,7 +352,7 @@ class RemoteSocket(BroadcastOperator):
         return self._server.call_args(event, args, self.id, self._namespace, timeout)
 
     def join(self, *rooms: Room) -> None:
-        """Put the client into rooms. Never blocks."""
+        """Put the client into rooms. Never blocks; `Server.use_join` is not asked."""
         self.sockets_join(*rooms)
 
     def leave(self, *rooms: Room) -> None:

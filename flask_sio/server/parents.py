@@ -103,6 +103,14 @@ class HandlersOf:
         return self._server.use_event(fn, self._namespace)
 
     @overload
+    def use_join(self, fn: None = None) -> Callable[[F], F]: ...
+    @overload
+    def use_join(self, fn: F) -> F: ...
+    def use_join(self, fn: Any = None) -> Any:
+        """Register who is asked before a client enters a room; see `Server.use_join`."""
+        return self._server.use_join(fn, self._namespace)
+
+    @overload
     def on_any(self, fn: None = None) -> Callable[[F], F]: ...
     @overload
     def on_any(self, fn: F) -> F: ...

@@ -93,6 +93,9 @@ class PlainConvention:
             return handler(socket, args)
         return handler(socket.id, *args)
 
+    def ask(self, socket: Socket, fn: Function, args: tuple[Any, ...]) -> Any:
+        return fn(*args)
+
     def invoke_bare(self, fn: Function, args: tuple[Any, ...]) -> Any:
         return Context().run(fn, *args)
 

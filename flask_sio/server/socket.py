@@ -183,6 +183,7 @@ class Socket:
         """Enter rooms, before this returns; a list or set is several.
 
         Raises:
+            EventRefusedError: it may not, says `Server.use_join`.
             ValueError: a room's name is another client's id, or ``max_rooms`` are entered.
         """
         self.client.server.enter_room(self.id, list(operators.each_room(rooms)), self.namespace)

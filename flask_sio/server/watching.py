@@ -73,6 +73,25 @@ class Watching:
         """
         return self._register_hook("event", fn, namespace)
 
+    @overload
+    def use_join(self, fn: None = None, namespace: Spec | None = None) -> Callable[[F], F]: ...
+    @overload
+    def use_join(self, fn: F, namespace: Spec | None = None) -> F: ...
+    def use_join(self, fn: Any = None, namespace: Spec | None = None) -> Any:
+        """Ask ``fn(socket, room)`` before a client of a namespace enters a room.
+
+        Whoever calls `Server.enter_room`, ``join_room`` or `Socket.join`, in that thread; it
+        may wait. One refuses by returning False or by ``raise EventRefusedError(message,
+        data)``: the caller gets an `EventRefusedError`, and the client enters none of the
+        rooms. In Flask the event's context is that of the client who enters. Not asked of
+        a client's own room, nor of ``sockets_join``, which is the program's own decision.
+        Order and ``"*"`` are as in `use`.
+
+        Raises:
+            TypeError: the function cannot be called so.
+        """
+        return self._register_hook("join", fn, namespace)
+
     # -- listeners ---------------------------------------------------------------------
 
     @overload

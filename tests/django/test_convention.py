@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flask_sio import ConnectionRefusedError, EventRun, Namespace, Server
+from flask_sio import ConnectionRefusedError, EventRefusedError, EventRun, Namespace, Server
 from flask_sio.protocol import sio
 from flask_sio.testing import TestClient
 from tests.django.conftest import Connect
@@ -113,6 +113,27 @@ def test_middleware_and_listeners_have_the_request(
     client.close()
 
     assert seen == [(what, "alice") for what in ("use", "any", "event", "out", "judge")]
+
+
+def test_who_may_enter_a_room_is_asked_with_the_request_of_who_enters(
+    server: Server, connect: Connect, http: Any, opened: list[Any]
+) -> None:
+    """Whoever asks: its own handler, another client's, a view."""
+    from flask_sio.mounts.django import request
+
+    server.use_join(lambda socket, room: request.user.username == "alice")
+    server.on("join", lambda sid, whom: server.enter_room(whom or sid, "club"))
+    alice, nobody = connect(server, http), connect(server)
+    refused = {"error": "Room refused"}
+
+    assert nobody.emit("join", "", callback=True) == refused
+    assert alice.emit("join", nobody.sid(), callback=True) == refused
+    assert nobody.emit("join", alice.sid(), callback=True) == []
+    assert server.room_members("club") == [alice.sid()]
+    server.enter_room(alice.sid(), "club")
+    with pytest.raises(EventRefusedError):
+        server.enter_room(nobody.sid(), "club")
+    assert [each.connection for each in opened] == [None] * len(opened)
 
 
 def test_arguments_are_those_of_the_plain_convention(server: Server, connect: Connect) -> None:

@@ -62,6 +62,7 @@ REGISTER: list[Callable[[Server, Any], object]] = [
     lambda server, fn: server.of("/<name>").on("connect", fn),
     lambda server, fn: server.use(fn),
     lambda server, fn: server.use_event(fn),
+    lambda server, fn: server.use_join(fn),
     lambda server, fn: server.on_any(fn),
     lambda server, fn: server.on_any_outgoing(fn),
     lambda server, fn: server.on_high_water(fn),

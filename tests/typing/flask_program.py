@@ -13,6 +13,7 @@ from flask_sio import (
     ConnectionRefusedError,
     EventRun,
     Namespace,
+    Socket,
     SocketBlueprint,
     SocketIO,
     call,
@@ -116,6 +117,11 @@ def advance(number: int, percent: int) -> int:
 
 @socketio.use(namespace="*")
 def guard(auth: Any) -> None: ...
+
+
+@socketio.use_join(namespace="*")
+def may_enter(socket: Socket, room: str) -> bool:
+    return socket.id != room
 
 
 @socketio.on_any

@@ -161,6 +161,11 @@ application = WSGIApp(server)
 mode: str = server.async_mode
 
 
+@server.use_join
+def may_enter(socket: Socket, room: Any) -> bool:
+    return room in socket.session
+
+
 @server.on_room_event("join")
 def joined(namespace: str, room: Any, sid: str) -> int:
     return len(sid)

@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.handlers.wsgi import get_script_name
 
 from flask_sio.mounts.django.connections import Connections, watch_connections
-from flask_sio.mounts.django.events import Event, call_handler
+from flask_sio.mounts.django.events import Event, call_handler, is_event_of
 from flask_sio.mounts.django.middleware import Middleware
 from flask_sio.server.handlers import Function, Kind, Registered
 from flask_sio.server.plain import PlainConvention
@@ -74,6 +74,12 @@ class DjangoConvention(PlainConvention):
         call = functools.partial(super().invoke, socket, event, handler, args, kind)
         run = Event(self.middleware, socket, kind, call).run
         return copy_context().run(run, client.kept)
+
+    def ask(self, socket: Socket, fn: Function, args: tuple[Any, ...]) -> Any:
+        """Run user code about a client as an event of its own, unless one is there."""
+        if is_event_of(socket):
+            return fn(*args)
+        return self.invoke(socket, None, lambda *_: fn(*args), (), "hook")
 
     def invoke_bare(self, fn: Function, args: tuple[Any, ...]) -> Any:
         """Run user code that is no client's; its database connections are closed after it."""

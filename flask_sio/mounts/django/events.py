@@ -29,7 +29,7 @@ from flask_sio.server.handlers import Kind
 if TYPE_CHECKING:
     from flask_sio.server.socket import Socket
 
-__all__ = ["Event", "call_handler", "current_event"]
+__all__ = ["Event", "call_handler", "current_event", "is_event_of"]
 
 _current: ContextVar[Event] = ContextVar("flask_sio.django")
 
@@ -120,6 +120,12 @@ def current_event() -> Event:
             "for handlers of a server with DjangoConvention; a task they start gets values"
         )
     return event
+
+
+def is_event_of(socket: Socket) -> bool:
+    """Whether the event that is being handled here, if any is, is this client's."""
+    event = _current.get(None)
+    return event is not None and event.socket is socket
 
 
 def call_handler(request: Any) -> HttpResponse:
