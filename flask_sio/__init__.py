@@ -34,6 +34,7 @@ from flask_sio.server.parents import ParentNamespace
 from flask_sio.server.reasons import Details
 from flask_sio.server.server import Server
 from flask_sio.server.socket import Socket
+from flask_sio.transactions import after_commit
 
 if TYPE_CHECKING:
     from flask_sio.extension.context import current_socket, request
@@ -80,6 +81,7 @@ __all__ = [
     "SocketIOTestClient",
     "TimeoutError",
     "WSGIApp",
+    "after_commit",
     "call",
     "close_room",
     "current_socket",

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 MODULES_NEEDED = {
+    "committed": "flask_sqlalchemy",
     "database": "sqlalchemy",
     "django_project": "django",
     "django_sockets": "django",
@@ -650,6 +651,20 @@ def test_database(load: Load) -> None:
         client.emit("add", "milk")
         assert client.emit("list", callback=True) == ["milk"]
     program.engine.dispose()
+
+
+def test_committed(load: Load) -> None:
+    """committed.py tells of orders that are in the database, and of no others."""
+    program = load("committed")
+    with client_of(program) as client:
+        assert program.app.test_client().post("/orders/milk").status_code == 201
+        with pytest.raises(Exception, match="NOT NULL"):
+            client.emit("order", ["tea", None])  # neither is ordered
+        client.emit("order", ["bread"])
+        got = [(each["name"], *each["args"]) for each in client.get_received()]
+    assert got == [("ordered", 1, "milk"), ("ordered", 2, "bread"), ("thanks", "bread")]
+    with program.app.app_context():
+        program.db.engine.dispose()
 
 
 @pytest.mark.parametrize("name", ["survey_tests", "plain_tests"])

@@ -17,6 +17,7 @@ RANKS = {
     "errors": 0,
     "coroutines": 0,
     "ids": 1,
+    "transactions": 1,
     "protocol": 1,
     "runtime": 2,
     "client_files": 2,
@@ -44,6 +45,7 @@ FRAMEWORKS = {
         "testing",
     },
     "django": {"mounts/django"},
+    "sqlalchemy": {"transactions"},
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import QueuePool
 
-from flask_sio import call
+from flask_sio import after_commit, call, emit
 from tests.flask.polling import PollingClient
 from tests.flask.site import Site
 
@@ -179,3 +179,41 @@ def test_sessions_end_after_the_teardown_hooks(notes: Notes) -> None:
     event.listen(notes.engine, "checkin", lambda *args: closed.append(args))
     site.run(client, notes.texts)
     assert len(closed) == 1
+
+
+def test_emits_after_a_commit(notes: Notes) -> None:
+    """They speak for the client whose handler asked, even when a hook commits; else never."""
+    site = notes.site
+    client, _ = site.joined()
+    other, _ = site.joined()
+    site.socketio.after_event(lambda result: notes.db.session.commit() if result else None)
+
+    def add(text: str, is_good: bool) -> bool:
+        notes.add(text)
+        after_commit(notes.db.session)(emit, "added", text)
+        return is_good
+
+    assert site.run(client, add, "one", True) == [True]
+    assert site.run(client, add, "two", False) == [False]
+    assert site.heard(client) == [["added", "one"]]
+    assert site.heard(other) == []
+    assert site.run(other, notes.texts) == [["one"]]
+
+
+def test_emits_of_a_view_after_its_commit(notes: Notes) -> None:
+    """A view that fails after it has flushed tells nobody."""
+    site, db = notes.site, notes.db
+    client, sid = site.joined()
+
+    @site.app.post("/add/<text>")
+    def add(text: str) -> str:
+        notes.add(text)
+        after_commit(db.session)(site.socketio.emit, "added", text, to=sid)
+        if text == "bad":
+            raise ValueError
+        db.session.commit()
+        return ""
+
+    http = site.app.test_client()
+    assert [http.post(f"/add/{text}").status_code for text in ("bad", "good")] == [500, 200]
+    assert site.heard(client) == [["added", "good"]]

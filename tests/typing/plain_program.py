@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from wsgiref.headers import Headers
 
+from sqlalchemy.orm import Session, scoped_session
+
 from flask_sio import (
     Ack,
     ConnectionFailure,
@@ -19,6 +21,7 @@ from flask_sio import (
     Socket,
     TimeoutError,
     WSGIApp,
+    after_commit,
 )
 from flask_sio.protocol.codec import Codec
 from flask_sio.protocol.sio import Packet
@@ -222,3 +225,8 @@ def test_line() -> None:
 
         length: int = answer("text")
         assert client.emit("line", "text", callback=True) == [length]
+
+
+def save(session: Session, sessions: scoped_session[Session]) -> None:
+    after_commit(session)(server.emit, "saved", {"id": 1}, to="room")
+    after_commit(sessions)(server.emit, "saved", too="room")  # type: ignore[call-arg]
