@@ -32,6 +32,7 @@ EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 MODULES_NEEDED = {
     "committed": "flask_sqlalchemy",
     "database": "sqlalchemy",
+    "django_commit": "django",
     "django_project": "django",
     "django_sockets": "django",
     "django_tests": "django",

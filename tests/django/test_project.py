@@ -271,3 +271,35 @@ def handshake(live: Live, host: str, query: str, extra: str) -> bytes:
         while answer and status != b"101":
             answer = sock.recv(4096)
         return status
+
+
+def test_the_documented_emit_waits_for_the_commit(connect: Connect, alice: Any) -> None:
+    """django_commit.py: after a commit everybody is told, after a rollback nobody."""
+    from django.db import transaction
+
+    from flask_sio.mounts.django import server
+
+    program: dict[str, Any] = {}
+    exec((ROOT / "docs" / "examples" / "django_commit.py").read_text(), program)
+    client = connect(server)
+    with transaction.atomic():
+        alice.save()
+        assert client.get_received() == []
+    assert client.get_received()[0]["args"] == ["alice"]
+    with transaction.atomic():
+        alice.save()
+        transaction.set_rollback(True)
+    assert client.get_received() == []
+
+    def save(sid: str, is_good: bool) -> None:
+        with transaction.atomic():
+            alice.save()
+            server.emit("saving", to=sid)
+            transaction.set_rollback(not is_good)
+
+    server.on("save", save)
+    client.emit("save", False)
+    client.emit("save", True)
+    server.off("save")
+    names = [each["name"] for each in client.get_received()]
+    assert names == ["saving", "saving", "user_saved"]
