@@ -28,6 +28,7 @@ from flask_sio.errors import (
 from flask_sio.mounts.wsgi import WSGIApp
 from flask_sio.server.around import EventRun
 from flask_sio.server.class_namespace import Namespace
+from flask_sio.server.idempotent import idempotent
 from flask_sio.server.late import Ack
 from flask_sio.server.operators import BroadcastOperator, RemoteSocket, ServerNamespace
 from flask_sio.server.parents import ParentNamespace
@@ -88,6 +89,7 @@ __all__ = [
     "disconnect",
     "emit",
     "exceptions",
+    "idempotent",
     "join_room",
     "leave_room",
     "login_required",

@@ -287,6 +287,20 @@ def test_later(load: Load) -> None:
         }
 
 
+def test_retries(load: Load) -> None:
+    """retries.py takes an order once, however often and over which connection it comes."""
+    program = load("retries")
+    with client_of(program) as client:
+        first = client.emit("order", {"id": "a", "item": "tea"}, callback=True)
+        assert client.emit("order", {"id": "a", "item": "tea"}, callback=True) == first
+        refusal = client.emit("order", {"id": "b", "item": "gold"}, callback=True)
+        assert refusal == {"error": "we have no gold"}
+    with client_of(program) as again:
+        assert again.emit("order", {"id": "a", "item": "tea"}, callback=True) == first
+        assert again.emit("order", {"id": "c", "item": "tea"}, callback=True) == {"number": 2}
+    assert (first, program.orders) == ({"number": 1}, ["tea", "tea"])
+
+
 def test_broadcasting(load: Load) -> None:
     """broadcasting.py moves, votes and empties a room."""
     module = load("broadcasting")

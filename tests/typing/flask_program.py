@@ -19,6 +19,7 @@ from flask_sio import (
     call,
     current_socket,
     emit,
+    idempotent,
     join_room,
     login_required,
     request,
@@ -58,6 +59,14 @@ def ping(data: Any) -> None: ...
 @socketio.event(namespace="/chat")
 def pong(data: Any) -> None: ...
 
+
+@socketio.on("pay")
+@idempotent(key="own_id", keep_s=60, max_keys=100)
+def pay(own_id: str) -> int:
+    return len(own_id)
+
+
+paid: int = pay("x")
 
 # Decorators leave the type of what they decorate as it is.
 result: tuple[str, int] = chat("x", number=2)
