@@ -252,6 +252,19 @@ def test_namespaces(load: Load) -> None:
         assert one.emit("where", namespace="/any", callback=True) == "/any"
 
 
+def test_per_client(load: Load) -> None:
+    """per_client.py counts each player's guesses, and begins anew for who comes back."""
+    program = load("per_client")
+    with client_of(program, "/game") as one, client_of(program, "/game") as other:
+        for client, number in ((one, 1), (one, 10), (other, 10)):
+            client.emit("guess", number, namespace="/game")
+        assert [each["args"] for each in one.get_received("/game")] == [["more", 1], ["yes", 2]]
+        assert [each["args"] for each in other.get_received("/game")] == [["yes", 1]]
+        one.connect("/game")
+        one.emit("guess", 11, namespace="/game")
+        assert [each["args"] for each in one.get_received("/game")] == [["less", 1]]
+
+
 def test_calls(load: Load) -> None:
     """calls.py asks its client, a room, and a client from a view."""
     program = load("calls")

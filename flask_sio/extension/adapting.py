@@ -14,6 +14,7 @@ from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.handlers import ANY, Registered, kind_of
 from flask_sio.server.patterns import Spec, is_pattern, names_of
 from flask_sio.server.payloads import typed
+from flask_sio.server.per_client import of_client
 from flask_sio.server.plain import Methods
 
 __all__ = ["Adapting"]
@@ -86,8 +87,9 @@ class Adapting:
         if namespace.handles_by_trigger(event):
             names = names_of(namespace.namespace)
             namespace._adapt = Methods(partial(_adapt_method, names=names))
-            return Bound(partial(trigger, namespace, event), instance=namespace)
-        method = namespace.method_of(event)
+            called = of_client(namespace.trigger_event, as_sync)
+            return Bound(partial(trigger, called, event), instance=namespace)
+        method = of_client(namespace.method_of(event), as_sync)
         if method is None:
             return None
         names = names_of(namespace.namespace)
@@ -96,6 +98,6 @@ class Adapting:
 
 def _adapt_method(event: str, method: Function, names: tuple[str, ...] = ()) -> Function:
     """Return a method as `Namespace.trigger_event` calls it: without the id and the environ."""
-    adapted = Adapting.adapt(kind_of(event), method, names=names)
+    adapted = Adapting.adapt(kind_of(event), of_client(method, as_sync), names=names)
     skipped = 2 if event == "connect" else 1
     return lambda *args: adapted(*args[skipped:])

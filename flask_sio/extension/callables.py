@@ -157,10 +157,10 @@ class EmitterCallback:
         return context.run(invoke, self.socket, None, self.function, args, "ack")
 
 
-def trigger(namespace: Namespace, event: str, *args: Any) -> Any:
+def trigger(trigger_event: Function, event: str, *args: Any) -> Any:
     """Call a class's own `trigger_event` with the socket's id first."""
     context = current_event()
     assert context is not None
     if event == "connect":
         args = (context.socket.environ, *args)
-    return as_sync(namespace.trigger_event)(event, context.socket.id, *args)
+    return as_sync(trigger_event)(event, context.socket.id, *args)

@@ -39,6 +39,7 @@ from flask_sio.server.handlers import (
     Registered,
 )
 from flask_sio.server.middleware import Called
+from flask_sio.server.per_client import of_client
 from flask_sio.signals import (
     client_connected,
     client_disconnected,
@@ -297,7 +298,7 @@ class FlaskConvention(Adapting):
         if not isinstance(error, (ConnectionRefusedError, EventRefusedError)):
             own = None if bound is None else bound.hooks
             found = self._hooks.error_handler(error, context.socket.space.key, own)
-        method = None if bound is None else getattr(bound.instance, "error", None)
+        method = None if bound is None else of_client(getattr(bound.instance, "error", None))
         raised = error
         for handle in (found, method):
             if not callable(handle):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import AbstractContextManager
@@ -22,9 +23,9 @@ class Namespace:
     """Handle a namespace by the methods of a subclass: ``on_chat`` handles ``chat``.
 
     An event's name with other characters than letters, digits and ``_`` finds the method
-    with ``_`` for each of those. One object serves all clients. What it is registered with
-    decides how methods are called: by `Server.register_namespace` with the socket's id
-    first, by ``SocketIO.on_namespace`` as Flask's handlers, without it.
+    with ``_`` for each of those. One object serves all clients, unless `per_client` is set.
+    What it is registered with decides how methods are called: by `Server.register_namespace`
+    with the socket's id first, by ``SocketIO.on_namespace`` as Flask's handlers, without it.
     """
 
     namespace: Any
@@ -34,8 +35,26 @@ class Namespace:
     socketio: Any = None
     """The Flask extension it was registered with, if it was."""
 
+    per_client: bool = False
+    """Set in a class: whether each client has an object of its own, for state in ``self``.
+
+    It is made by the call that the registered object was made by, its class with the same
+    arguments, before the client's connect handler, and forgotten after its disconnect
+    handler; its `namespace` is the client's. The registered object itself handles nothing.
+    Not a copy of that one: copies would share the lists that ``__init__`` makes.
+    """
+
     _adapt: Callable[[str, Callable[..., Any]], Callable[..., Any]] | None = None
     """How the convention wants a method called by `trigger_event`; set at registration."""
+    _made_by: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    """The arguments it was made with."""
+    _registered: Namespace | None = None
+    """The object that was registered, if this is a client's own one."""
+
+    def __init_subclass__(cls, **values: Any) -> None:
+        super().__init_subclass__(**values)
+        if cls.per_client:
+            _note_arguments(cls)
 
     def __init__(self, namespace: Spec | None = None) -> None:
         check_spec(namespace)
@@ -76,7 +95,12 @@ class Namespace:
         method = getattr(self, f"on_{event}", None)
         if method is None:
             method = getattr(self, "on_" + _NOT_IN_A_NAME.sub("_", event), None)
+        if method is None and self.per_client and event == "connect":
+            return self._arrive
         return method if callable(method) else None
+
+    def _arrive(self, *args: Any, **values: Any) -> None:
+        """Handle connect where a subclass does not, so that each client's object is made then."""
 
     def trigger_event(self, event: str, *args: Any, **values: Any) -> Any:
         """Call the method of an event; override it to see every event of the namespace.
@@ -199,3 +223,16 @@ class Namespace:
     ) -> None:
         """Make a client leave; see `Server.disconnect`."""
         self.server.disconnect(sid, self._where(namespace), after_flush=after_flush)
+
+
+def _note_arguments(kind: Any) -> None:
+    """Let the objects of a class know what they were made with."""
+    make = kind.__new__
+
+    def new(cls: Any, *args: Any, **values: Any) -> Any:
+        self = make(cls) if make is object.__new__ else make(cls, *args, **values)
+        self._made_by = args, values
+        return self
+
+    new.__signature__ = inspect.signature(kind.__init__)  # type: ignore[attr-defined] # for help()
+    kind.__new__ = new

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask_sio.adapters.rooms import Rooms
 from flask_sio.server.outgoing import Outgoing
 from flask_sio.server.patterns import NO_VALUES, Parent
 from flask_sio.server.socket import Socket
 
+if TYPE_CHECKING:
+    from flask_sio.server.class_namespace import Namespace
+
 
 class LiveNamespace:
     """A namespace that clients have joined. Owner's turn only."""
 
-    __slots__ = ("name", "outgoing", "parent", "rooms", "values")
+    __slots__ = ("name", "objects", "outgoing", "parent", "rooms", "values")
 
     def __init__(self, name: str, outgoing: Outgoing | None = None) -> None:
         self.name = name
@@ -25,6 +28,8 @@ class LiveNamespace:
         self.values: Mapping[str, Any] = NO_VALUES
         """What the pattern has found in the name."""
         self.rooms = Rooms()
+        self.objects: dict[str, Namespace] | None = None
+        """The clients' own objects of a class, by id; None while there are none."""
 
     @property
     def key(self) -> Any:

@@ -23,6 +23,7 @@ from flask_sio.server.handlers import (
 from flask_sio.server.middleware import Called
 from flask_sio.server.patterns import Spec, is_pattern, names_of
 from flask_sio.server.payloads import typed
+from flask_sio.server.per_client import of_client
 
 if TYPE_CHECKING:
     from flask_sio.adapters.adapter import BroadcastOptions
@@ -72,9 +73,9 @@ class PlainConvention:
         if namespace.handles_by_trigger(event):
             check_function(namespace.trigger_event, "a namespace")
             namespace._adapt = Methods(partial(_adapt_method, names=names))
-            fn: Function = partial(namespace.trigger_event, event)
+            fn: Function = partial(of_client(namespace.trigger_event), event)
             return _Anything(Placed(fn, names), False, True) if any_namespace else fn
-        method = namespace.method_of(event)
+        method = of_client(namespace.method_of(event))
         return None if method is None else self.adapt(kind, method, False, any_namespace, names)
 
     def invoke(
@@ -183,7 +184,7 @@ class Methods:
 def _adapt_method(event: str, method: Function, names: tuple[str, ...] = ()) -> Function:
     """Return a method as `Namespace.trigger_event` calls it, names and all."""
     check_function(method, "a handler")
-    kind = kind_of(event)
+    method, kind = of_client(method), kind_of(event)
     if names:
         method = Placed(method, names)
     if kind == "event":

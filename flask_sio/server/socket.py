@@ -405,6 +405,10 @@ class Socket:
         self.start_leaving()
         self.state = "gone"
         self.space.rooms.remove(self)
+        objects = self.space.objects
+        if objects is not None and self.id in objects:
+            # On a worker, since what is let go there may be user code.
+            self.client.server.engine.loop.defer(objects.pop, self.id, None)
         self.client.server.drop_if_empty(self.space)
         if self.client.sockets.get(self.space.name) is self:
             del self.client.sockets[self.space.name]

@@ -82,6 +82,17 @@ def typing(is_typing: bool) -> None:
 socketio.register_blueprint(events)
 
 
+class Own(Namespace):
+    per_client = True
+
+    def __init__(self, namespace: str, size: int) -> None:
+        super().__init__(namespace)
+        self.size = size
+
+
+socketio.on_namespace(Own("/own", size=3))
+
+
 class Lobby(Namespace):
     def on_join(self, room: str) -> bool:
         self.emit("joined", room, to=room)
