@@ -138,9 +138,10 @@ class Rooms:
         joined = self._joined.get(recipient, ())
         return [recipient.id, *(room for room in joined if room.__class__ is not UserRoom)]
 
-    def user_of(self, recipient: Recipient) -> str | None:
+    def user_of(self, recipient_id: str) -> str | None:
         """Return whose a recipient is: a user's id, None if nobody's."""
-        for room in self._joined.get(recipient, ()):
+        recipient = self.everyone.get(recipient_id)
+        for room in () if recipient is None else self._joined.get(recipient, ()):
             if isinstance(room, UserRoom):
                 return room.user
         return None

@@ -61,7 +61,7 @@ class Users:
 
     def of(self, socket: Socket) -> str | None:
         """Return the id of the user whose a socket is, as text; None if it is nobody's."""
-        return self._server.engine.loop.call(socket.space.rooms.user_of, socket)
+        return self._server.engine.loop.call(socket.space.rooms.user_of, socket.id)
 
     def sids(self, user: Any, namespace: str = "/") -> list[str]:
         """Return the ids of a user's connected sockets in a namespace, own clients first."""
