@@ -32,6 +32,8 @@ from tests.soak.crews import attack_apart, crew
 from tests.soak.links import Gone, request
 
 APP = "tests.soak.app:app"
+ENV = {"MALLOC_ARENA_MAX": "2"}
+"""With many threads glibc keeps up to eight arenas for each core, and what was freed in them."""
 REST_S = 60.0
 """How long what is left may take to end by the server's own deadlines."""
 LEFT = ("connections", "streams", "sockets", "rooms", "joined", "lobby", "timers", "acks")
@@ -206,7 +208,7 @@ def run(worker: str, args: argparse.Namespace) -> bool:
         command = gunicorn(APP, port, worker, "--access-logfile", os.devnull, *options)
         with ExitStack() as stack:
             with a_core(0):
-                server = stack.enter_context(launched(command, port, log, workers=1))
+                server = stack.enter_context(launched(command, port, log, env=ENV, workers=1))
             stack.enter_context(a_core(-1))
             server.name = worker
             try:
