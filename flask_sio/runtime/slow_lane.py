@@ -41,8 +41,10 @@ class SlowLane:
     def _serve(self) -> None:
         self._is_due = False
         until = time.perf_counter() + LANE_S
-        for _ in range(len(self._waiting)):  # who comes back waits for the next pass
-            self._waiting.popleft()()
-            if time.perf_counter() > until:
-                break
-        self._go_on()
+        try:
+            for _ in range(len(self._waiting)):  # who comes back waits for the next pass
+                self._waiting.popleft()()
+                if time.perf_counter() > until:
+                    break
+        finally:
+            self._go_on()

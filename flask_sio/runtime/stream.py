@@ -221,9 +221,11 @@ class Stream:
 
     def _read_on(self) -> None:
         self._paused = False
-        self._readable()
-        if self._watch is not None and not self._paused:
-            self._watch.want_read(True)
+        try:
+            self._readable()
+        finally:
+            if self._watch is not None and not self._paused:
+                self._watch.want_read(True)
 
     def close(self) -> None:
         """Send what is kept, then close; the receiver hears no more.
