@@ -32,7 +32,7 @@ def renew(token):  # a client that sends a fresh one in time stays
         claims = read(token)
     except (BadSignature, TypeError):
         raise EventRefusedError("invalid token") from None
-    if claims["sub"] != socketio.server.users.of(current_socket):
+    if claims["sub"] != current_socket.user:
         raise EventRefusedError("invalid token")
     current_socket.expire_at(claims["exp"])
 
@@ -40,4 +40,4 @@ def renew(token):  # a client that sends a fresh one in time stays
 @socketio.on("disconnect")
 def disconnect(reason, details):
     if details.description == "expired":
-        emit("away", socketio.server.users.of(current_socket), broadcast=True)
+        emit("away", current_socket.user, broadcast=True)

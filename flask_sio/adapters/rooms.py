@@ -138,14 +138,6 @@ class Rooms:
         joined = self._joined.get(recipient, ())
         return [recipient.id, *(room for room in joined if room.__class__ is not UserRoom)]
 
-    def user_of(self, recipient_id: str) -> str | None:
-        """Return whose a recipient is: a user's id, None if nobody's."""
-        recipient = self.everyone.get(recipient_id)
-        for room in () if recipient is None else self._joined.get(recipient, ()):
-            if isinstance(room, UserRoom):
-                return room.user
-        return None
-
     def has_place(self, recipient: Recipient, room: Room, limit: int) -> bool:
         """Whether a recipient may join a room if it may be in ``limit`` of them."""
         joined = self._joined.get(recipient)

@@ -106,7 +106,7 @@ def _current_user_id(context: EventContext) -> str | None:
         return user_id(_identified(context))
     if convention.extension.identifier is None and hasattr(convention.app, "login_manager"):
         return user_id(_flask_login_user())
-    return convention.server.users.of(context.socket)
+    return context.socket.user
 
 
 def _identified(context: EventContext) -> Any:

@@ -84,7 +84,7 @@ def idempotent(
             if socket is None or own is None:
                 return fn(*args, **values)
             server = socket.client.server
-            user = server.users.of(socket)
+            user = socket.user
             of_server = answers.get(server)
             if of_server is None:
                 of_server = answers.setdefault(server, Answers(keep_s, max_keys))
@@ -157,7 +157,9 @@ class Answers:
                     break
             except (KeyError, RuntimeError, StopIteration):  # another thread was there first
                 continue
-            kept.pop(oldest, None)
+            before = kept.pop(oldest, None)
+            if before is not None and before.until > now and len(kept) < self._max_keys:
+                kept.setdefault(oldest, before)  # another thread has just put it there
 
 
 class _Run:

@@ -50,6 +50,7 @@ class Socket:
         "parting",
         "space",
         "state",
+        "user",
         "was_accepted",
     )
 
@@ -59,6 +60,8 @@ class Socket:
         self.namespace = space.name
         self.id = socket_id
         """The public id; not the secret one of the connection."""
+        self.user: str | None = None
+        """Whose it is: a user's id as text; None if nobody's. It keeps that when it leaves."""
         self.auth = auth
         """What the client sent to connect here, or None."""
         self.issued = time.time()

@@ -57,11 +57,8 @@ class Users:
         """Say whose a socket is; nobody's if ``user`` has no id."""
         found = user_id(user)
         if found is not None:
+            socket.user = found
             self._server.engine.loop.run(socket.enter, UserRoom(found))
-
-    def of(self, socket: Socket) -> str | None:
-        """Return the id of the user whose a socket is, as text; None if it is nobody's."""
-        return self._server.engine.loop.call(socket.space.rooms.user_of, socket.id)
 
     def sids(self, user: Any, namespace: str = "/") -> list[str]:
         """Return the ids of a user's connected sockets in a namespace, own clients first."""

@@ -98,7 +98,7 @@ def test_who_was_claimed_later_is_let_in(site: Site) -> None:
     assert client.ask("secret") == [LOG_IN]
     site.run(client, lambda: site.socketio.server.users.claim(current_socket, 7))
     assert client.ask("secret") == ["42"]
-    assert site.run(client, lambda: site.socketio.server.users.of(current_socket)) == ["7"]
+    assert site.run(client, lambda: current_socket.user) == ["7"]
 
 
 def test_methods_and_blueprints(known: Site) -> None:
