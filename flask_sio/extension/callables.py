@@ -13,6 +13,7 @@ from flask import current_app
 from flask_sio.extension.context import current_event
 from flask_sio.server.calling import fitting
 from flask_sio.server.handlers import Kind
+from flask_sio.server.jobs import carry
 from flask_sio.server.plain import PlainConvention
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ class Async:
         # An event loop blocks its thread, and under gevent all greenlets share one.
         loop = context.convention.server.engine.loop
         run = partial(self._run, *args, **values)
-        return loop.in_thread(copy_context().run, run)
+        variables = copy_context()
+        variables.run(carry, context.socket)
+        return loop.in_thread(variables.run, run)
 
     def _run(self, *args: Any, **values: Any) -> Any:
         from asgiref.sync import AsyncSingleThreadContext

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -85,10 +86,19 @@ class _Job:
 watchdog.titled[_Job.run.__code__] = lambda frame: str(frame.f_locals["self"].title)
 
 
+_carried: ContextVar[Socket | None] = ContextVar("flask_sio.running_socket", default=None)
+
+
+def carry(socket: Socket) -> None:
+    """Let `running_socket` find the socket in the current context, whatever thread runs that."""
+    _carried.set(socket)
+
+
 def running_socket() -> Socket | None:
     """Return the socket whose user code runs here; None elsewhere, and in a thread it has begun.
 
-    Few ask, so the stack is read, and nothing is noted for those who do not: 1 µs.
+    Few ask, so the stack is read, and nothing is noted for those who do not: 1 µs. What goes on
+    in another thread by itself, as an async function does, is to `carry` it there.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -96,7 +106,7 @@ def running_socket() -> Socket | None:
             job: _Job = frame.f_locals["self"]
             return job.socket
         frame = frame.f_back
-    return None
+    return _carried.get()
 
 
 class EventJob(_Job):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from flask import request
 
 from flask_sio import Namespace, SocketBlueprint, emit, idempotent
@@ -109,3 +110,28 @@ def test_an_error_handlers_answer_is_not_kept(site: Site) -> None:
     client, _ = site.joined()
     assert [client.ask("order", "a") for _ in range(3)] == [["sorry: away"], ["done"], ["done"]]
     assert seen == ["a", "a"]
+
+
+@pytest.mark.parametrize("per_client", [False, True])
+def test_within_an_async_method_that_handles_every_event(site: Site, per_client: bool) -> None:
+    """Where the handler runs in another thread, the client is still known."""
+
+    class Orders(Namespace):
+        def __init__(self, namespace: str) -> None:
+            super().__init__(namespace)
+            self.seen: list[str] = []
+
+        async def trigger_event(self, event: str, *args: Any) -> Any:
+            return super().trigger_event(event, *args)
+
+        @idempotent(key="own_id")
+        def on_order(self, own_id: str) -> int:
+            self.seen.append(own_id)
+            return len(self.seen)
+
+    kind = type("Each", (Orders,), {"per_client": True}) if per_client else Orders
+    site.socketio.on_namespace(kind("/orders"))
+    client = site.client()
+    client.connect("/orders")
+
+    assert [client.ask("order", each, namespace="/orders") for each in "aab"] == [[1], [1], [2]]
