@@ -337,7 +337,7 @@ def test_real_frames(site: Site) -> None:
 
 def test_pings_are_answered(runtime: Runtime) -> None:
     """A client stays connected through many heartbeats."""
-    site = Site(async_mode=runtime, ping_interval=0.02, ping_timeout=0.02)
+    site = Site(async_mode=runtime, ping_interval=0.02, ping_timeout=0.1)
 
     @site.on("later")
     def later() -> None:

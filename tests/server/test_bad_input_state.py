@@ -9,7 +9,7 @@ import pytest
 
 from flask_sio import ConnectionRefusedError
 from tests.live import Runtime
-from tests.raw_more import NO_CODE, Frames
+from tests.raw_more import NO_CODE, TEXT, Frames, frame
 from tests.server.desk import Desk, Gates, socketio
 from tests.server.wires import WIRES, Wire
 
@@ -250,7 +250,8 @@ def test_a_refused_connect_does_not_stop_the_clock(runtime: Runtime) -> None:
 def test_the_clock_stops_with_the_first_namespace_joined(runtime: Runtime) -> None:
     """A client that leaves its last one later may stay."""
     with socketio(runtime, connect_timeout=0.1, ping_interval=0.3, ping_timeout=5) as desk:
-        ws = _join(desk)
+        ws = desk.ws(early=frame(TEXT, b"40"))  # in time, however slow this thread is
+        assert [ws.text()[:2], ws.text()] == ["40", '42["auth",{}]']
         ws.send("41")
         assert desk.has_left() == "client disconnect"
         assert ws.text() == "2"
@@ -261,8 +262,7 @@ def test_a_client_that_is_being_decided_is_not_closed(runtime: Runtime) -> None:
     """However long its connect handler takes."""
     with socketio(runtime, connect_timeout=0.1, ping_interval=0.3, ping_timeout=5) as desk:
         gates = _gated(desk)
-        ws = desk.ws()
-        ws.send("40/gate,")
+        ws = desk.ws(early=frame(TEXT, b"40/gate,"))
         gate = gates.reached()
         assert ws.text() == "2"
         gates.go_on(gate)

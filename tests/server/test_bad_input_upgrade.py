@@ -151,10 +151,10 @@ def test_an_upgrade_that_is_not_committed_times_out(runtime: Runtime, is_probed:
 
 def test_the_time_for_an_upgrade_ends_with_it(runtime: Runtime) -> None:
     """A WebSocket that has committed is not closed by the timeout of its upgrade."""
-    with engine(runtime, upgrade_timeout=0.1, ping_interval=0.3, ping_timeout=0.2) as desk:
+    with engine(runtime, upgrade_timeout=0.1, ping_interval=0.3, ping_timeout=5) as desk:
         poller = desk.poller()
-        ws = probed(desk, poller)
-        ws.send("5")
+        ws = desk.ws(poller.sid, early=frame(TEXT, b"2probe") + frame(TEXT, b"5"))
+        assert ws.text() == "3probe"
         assert ws.text() == "2"
         ws.send("4later")
         assert ws.text() == "4later"

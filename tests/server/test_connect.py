@@ -322,7 +322,7 @@ def test_always_connect_refuses_by_a_disconnect(runtime: Runtime) -> None:
 
 def test_a_client_of_no_namespace_is_closed_in_time(runtime: Runtime) -> None:
     """``connect_timeout`` ends who never asks, and who was refused and asks no more."""
-    server = Server(connect_timeout=0.5)
+    server = Server(connect_timeout=1.5)
     server.on("connect", lambda sid, environ: False)
     server.on(
         "connect", lambda sid, environ: server.disconnect(sid, "/kicked"), namespace="/kicked"
@@ -342,13 +342,13 @@ def test_a_client_of_no_namespace_is_closed_in_time(runtime: Runtime) -> None:
 
 def test_a_slow_connect_handler_is_no_reason_to_close(runtime: Runtime) -> None:
     """While a handler decides, ``connect_timeout`` does not count."""
-    server = Server(connect_timeout=0.3)
+    server = Server(connect_timeout=1)
     gate, late = Gate(server), Log()
 
     @server.on("connect")
     def connect(sid: str, environ: object) -> None:
         loop = server.engine.loop
-        loop.run(lambda: loop.call_at(loop.now() + 0.7, lambda: late.add("two timeouts")))
+        loop.run(lambda: loop.call_at(loop.now() + 2.1, lambda: late.add("two timeouts")))
         gate.wait()
 
     with plain(runtime, server) as live:

@@ -155,7 +155,7 @@ def test_a_body_that_comes_too_slowly_is_given_up(runtime: Runtime) -> None:
 
 def test_the_time_for_a_body_ends_with_it(runtime: Runtime) -> None:
     """A connection that is kept alive is not cut by the deadline of an earlier request."""
-    with engine(runtime, body_timeout=0.1, ping_interval=0.3, ping_timeout=5) as desk:
+    with engine(runtime, body_timeout=0.3, ping_interval=0.9, ping_timeout=5) as desk:
         poller = desk.poller()
         peer = desk.peer(request("POST", poller.path, body=b"4first"))
         assert peer.answer().status == 200
