@@ -25,7 +25,7 @@ from flask_sio.errors import (
     SocketIOError,
     TimeoutError,
 )
-from flask_sio.mounts.wsgi import WSGIApp
+from flask_sio.mounts.wsgi import Middleware, WSGIApp
 from flask_sio.server.around import EventRun
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.idempotent import idempotent
@@ -67,6 +67,7 @@ __all__ = [
     "EventRefusedError",
     "EventRun",
     "MessageQueue",
+    "Middleware",
     "Namespace",
     "NotConnectedError",
     "ParentNamespace",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -56,3 +57,20 @@ class WSGIApp:
             return self.wsgi_app(environ, start_response)
         start_response("404 Not Found", [("Content-Type", "text/plain")])
         return [b"Not Found"]
+
+
+class Middleware(WSGIApp):
+    """`WSGIApp` by its old name, for programs of python-socketio's early days."""
+
+    def __init__(
+        self,
+        socketio_app: Server,
+        wsgi_app: WSGIApplication | None = None,
+        socketio_path: str | None = None,
+    ) -> None:
+        warnings.warn(
+            "Middleware is called WSGIApp now: WSGIApp(server, wsgi_app, socketio_path=...)",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        super().__init__(socketio_app, wsgi_app, socketio_path=socketio_path)

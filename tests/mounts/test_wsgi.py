@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from flask_sio import Server, WSGIApp
+from flask_sio import Middleware, Server, WSGIApp
 from tests.live import Live, Runtime, serve
 from tests.server.clients import TEXT, frame
 from tests.servers.raw import Reader, http
@@ -113,3 +113,14 @@ def test_a_dispatcher_may_mount_it_below_a_prefix(runtime: Runtime, folder: Path
         assert http(live, "GET", "/below/page")[2] == b"app GET /page"
         assert http(live, "GET", "/socket.io/" + HANDSHAKE)[2] == b"app GET /socket.io/"
         assert "431[42]" in over_websocket(live, "/below/socket.io/", '421["ask",41]')
+
+
+def test_the_old_name_of_the_mount_works_and_says_what_it_is_called_now() -> None:
+    """As python-socketio's: the server, the application, and the path by position."""
+    server = Server(async_mode="threading")
+    with pytest.warns(DeprecationWarning, match=r"WSGIApp\(server, wsgi_app") as caught:
+        mounted = Middleware(server, wrapped, "live")
+    assert caught[0].filename == __file__
+    with serve("threading", mounted, server) as live:
+        assert http(live, "GET", "/live/")[0] == 400
+        assert http(live, "GET", "/socket.io/")[2] == b"app GET /socket.io/"
