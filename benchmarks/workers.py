@@ -34,6 +34,8 @@ WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
 TIMED = ["--seconds", "2", "--warmup", "0.5"]
 BATCH = 100
 TRIES = 100
+KEEP_ALIVE_S = 30
+"""How long a connection may rest while the other one has its turn."""
 EVENT = b'42["echo","' + b"x" * 100 + b'"]'
 
 
@@ -44,7 +46,7 @@ def several(workers: int) -> Peer:
     def command(python: str, port: int) -> list[str]:
         words = ours.command(python, port)
         words[words.index("-w") + 1] = str(workers)
-        return words
+        return [*words, "--keep-alive", str(KEEP_ALIVE_S)]
 
     return dataclasses.replace(ours, command=command)
 

@@ -7,6 +7,7 @@ import { connect, connected, report, upgraded } from "./report.mjs";
 
 const [url, mode, clients, events] = process.argv.slice(2);
 const count = Number(events);
+const started = Date.now();
 
 async function one(number) {
   const socket = connect(url, mode);
@@ -14,7 +15,11 @@ async function one(number) {
   const acked = [];
   let ended = null;
   socket.on("echoed", (value) => echoed.push(value));
-  socket.on("disconnect", (reason) => (ended = reason));
+  socket.on("disconnect", (reason, details) => {
+    ended = reason;
+    // What is printed only if the test fails.
+    console.error(`${number} after ${Date.now() - started} ms: ${reason}`, details);
+  });
   await connected(socket);
   const name = (event) => `${number}:${event}`;
   const send = async (event) => acked.push(await socket.emitWithAck("echo", name(event)));
@@ -39,7 +44,6 @@ async function one(number) {
 }
 
 report(async () => {
-  const started = Date.now();
   const ended = await Promise.all(Array.from({ length: Number(clients) }, (_, i) => one(i)));
   const results = ended.map(([, result]) => result);
   const number = (test) => results.filter(test).length;

@@ -65,5 +65,5 @@ def run_script(
     )
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
-    assert "error" not in result, result["error"]
+    assert "error" not in result, f"{result['error']}\n{done.stderr}"
     return result
