@@ -19,6 +19,7 @@ from flask_sio.errors import (
     ConnectionRefusedError,
     DisconnectedError,
     EventRefusedError,
+    HandlerTimeoutError,
     NotConnectedError,
     PayloadError,
     ProtocolError,
@@ -38,6 +39,7 @@ from flask_sio.server.socket import Socket
 from flask_sio.transactions import after_commit
 
 if TYPE_CHECKING:
+    from flask_sio.extension.blueprint import SocketBlueprint
     from flask_sio.extension.context import current_socket, request
     from flask_sio.extension.functions import (
         call,
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
         send,
     )
     from flask_sio.extension.identity import login_required
-    from flask_sio.extension.registration import SocketBlueprint
     from flask_sio.extension.socketio import SocketIO
     from flask_sio.testing import SocketIOTestClient
 
@@ -66,6 +67,7 @@ __all__ = [
     "EmitResult",
     "EventRefusedError",
     "EventRun",
+    "HandlerTimeoutError",
     "MessageQueue",
     "Namespace",
     "NotConnectedError",
@@ -99,7 +101,7 @@ __all__ = [
 ]
 
 _FLASK_NAMES = {
-    "SocketBlueprint": "extension.registration",
+    "SocketBlueprint": "extension.blueprint",
     "SocketIO": "extension.socketio",
     "SocketIOTestClient": "testing",
     "call": "extension.functions",

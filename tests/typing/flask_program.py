@@ -56,7 +56,7 @@ def chat(text: str, number: int = 1) -> tuple[str, int]:
 def ping(data: Any) -> None: ...
 
 
-@socketio.event(namespace="/chat")
+@socketio.event(namespace="/chat", timeout=5)
 def pong(data: Any) -> None: ...
 
 
