@@ -30,6 +30,7 @@ from flask_sio.mounts.wsgi import WSGIApp
 from flask_sio.server.around import EventRun
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.idempotent import idempotent
+from flask_sio.server.injection import Inject
 from flask_sio.server.late import Ack
 from flask_sio.server.operators import BroadcastOperator, RemoteSocket, ServerNamespace
 from flask_sio.server.parents import ParentNamespace
@@ -68,6 +69,7 @@ __all__ = [
     "EventRefusedError",
     "EventRun",
     "HandlerTimeoutError",
+    "Inject",
     "MessageQueue",
     "Namespace",
     "NotConnectedError",

@@ -12,6 +12,7 @@ from flask_sio.extension.callables import PLAIN, Async, Bound, ByName, SidFirst,
 from flask_sio.server.calling import Placed, cut, name_of
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.handlers import ANY, Registered, kind_of
+from flask_sio.server.injection import Injected, injected
 from flask_sio.server.patterns import Spec, is_pattern, names_of
 from flask_sio.server.payloads import typed
 from flask_sio.server.per_client import of_client
@@ -66,6 +67,9 @@ class Adapting:
         handler = as_sync(fn)
         if kind == "event" and timeout is not None and isinstance(handler, Async):
             handler, grace_s = handler.within(timeout), _CANCEL_S
+        handler = injected(handler, fn)
+        if isinstance(handler, Injected):
+            fn = handler
         is_named = bool(names) and not isinstance(fn, SidFirst)
         if is_named:
             fn = handler = Placed(handler, names, fn)

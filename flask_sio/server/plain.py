@@ -20,6 +20,7 @@ from flask_sio.server.handlers import (
     is_refusal,
     kind_of,
 )
+from flask_sio.server.injection import injected
 from flask_sio.server.middleware import Called
 from flask_sio.server.patterns import Spec, is_pattern, names_of
 from flask_sio.server.payloads import typed
@@ -58,6 +59,7 @@ class PlainConvention:
     ) -> Function:
         reads = fn
         check_function(fn, f"a handler of {kind}" if kind != "event" else "a handler")
+        fn = injected(fn)
         if names:
             fn = Placed(fn, names)
         skip = int(any_namespace) + (2 if kind == "connect" else 1)  # what is not the client's
@@ -205,7 +207,7 @@ class Methods:
 def _adapt_method(event: str, method: Function, names: tuple[str, ...] = ()) -> Function:
     """Return a method as `Namespace.trigger_event` calls it, names and all."""
     check_function(method, "a handler")
-    method, kind = of_client(method), kind_of(event)
+    method, kind = injected(of_client(method)), kind_of(event)
     if names:
         method = Placed(method, names)
     if kind == "event":

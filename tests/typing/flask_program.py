@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Flask
 
 from flask_sio import (
     ConnectionRefusedError,
     EventRun,
+    Inject,
     Namespace,
     Socket,
     SocketBlueprint,
@@ -67,6 +68,16 @@ def pay(own_id: str) -> int:
 
 
 paid: int = pay("x")
+
+
+def open_file(socket: Socket) -> Iterator[int]:
+    yield len(socket.id)
+
+
+@socketio.on("read")
+def read(size: int, number: Annotated[int, Inject(open_file)], socket: Socket) -> int:
+    return size + number + len(socket.rooms)
+
 
 # Decorators leave the type of what they decorate as it is.
 result: tuple[str, int] = chat("x", number=2)
