@@ -133,10 +133,11 @@ def _cancelled_after(fn: Function, seconds: float) -> Function:
         except asyncio.CancelledError:
             task.cancel()
             raise
-        if not task.done():
+        is_late = not task.done()
+        if is_late:
             task.cancel()
             await asyncio.wait({task})
-        if task.cancelled():
+        if is_late and task.cancelled():
             text = f"{name_of(fn)} took longer than {seconds:g} s"
             raise HandlerTimeoutError(text, seconds=seconds)
         return task.result()

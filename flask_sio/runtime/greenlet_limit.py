@@ -28,4 +28,5 @@ class GreenletLimit:
     def end(self) -> bool:
         self._timer.stop()
         self._timer.close()
+        del self.up  # whose traceback holds frames that may hold this
         return True

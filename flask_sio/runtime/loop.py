@@ -109,7 +109,7 @@ class Limit(Protocol):
         """What is raised in it, once at most."""
 
     def end(self) -> bool:
-        """Take the limit away, once; False if ``on_overdue`` was called."""
+        """Take the limit away, once, and forget `up`; False if ``on_overdue`` was called."""
 
 
 class Task(Protocol):

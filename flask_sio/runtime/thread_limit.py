@@ -63,6 +63,7 @@ class ThreadLimit:
         else:
             self._loop.limits[self._ident] = self._outer
         self._loop.run(self._stop)
+        del self.up  # whose traceback holds frames that hold this
         return self._said.setdefault("it", "thread") == "thread"
 
     # -- the thread's waits ------------------------------------------------------------

@@ -71,19 +71,23 @@ class TimeLimited:
         loop = run.socket.client.server.engine.loop
         overdue = partial(self._leave_behind, run, _get_ident())
         limit = loop.limit(self._seconds + self._grace_s, overdue)
+        up = limit.up
         try:
             result = self.fn(*args, **values)
         except BaseException as error:
             is_awaited = limit.end()
-            if error is limit.up and is_awaited:
+            if error is up and is_awaited:
                 raise self._error() from error
             if is_awaited or not isinstance(error, Exception):
                 raise
             logger.debug("%s failed after its time", self._name, exc_info=error)
+            raise up from None
         else:
             if limit.end():
                 return result
-        raise limit.up
+            raise up
+        finally:
+            del up  # which holds this frame, and all that the handler had
 
     def _error(self) -> HandlerTimeoutError:
         text = f"{self._name} took longer than {self._seconds:g} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import re
@@ -190,6 +191,33 @@ def test_what_comes_next_on_a_worker_is_never_hit(runtime: Runtime) -> None:
             has_no_limit(live)
             for peer in peers:
                 peer.leave()
+
+
+def test_what_an_interrupted_handler_had_is_let_go(runtime: Runtime) -> None:
+    """At once, not when garbage is next collected."""
+    with program(runtime) as (server, log):
+
+        class Held:
+            def __del__(self) -> None:
+                log.add("let go")
+
+        @server.on("hang", timeout=SOON_S)
+        def hang(sid: str) -> None:
+            held = Held()
+            server.sleep(LONG_S)
+            del held
+
+        server.convention.report = lambda *_: None  # type: ignore[method-assign]
+        with plain(runtime, server) as live:
+            peer = Peer(live)
+            gc.disable()
+            try:
+                peer.send('420["hang"]')
+                assert peer.text() == f"430{FAILED}"
+                assert log.wait(1) == ["let go"]
+            finally:
+                gc.enable()
+            peer.leave()
 
 
 def test_a_retry_runs_what_was_interrupted(runtime: Runtime) -> None:
