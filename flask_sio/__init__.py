@@ -19,6 +19,7 @@ from flask_sio.errors import (
     ConnectionRefusedError,
     DisconnectedError,
     EventRefusedError,
+    HandlerTimeoutError,
     NotConnectedError,
     PayloadError,
     ProtocolError,
@@ -29,6 +30,7 @@ from flask_sio.mounts.wsgi import Middleware, WSGIApp
 from flask_sio.server.around import EventRun
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.idempotent import idempotent
+from flask_sio.server.injection import Inject
 from flask_sio.server.late import Ack
 from flask_sio.server.operators import BroadcastOperator, RemoteSocket, ServerNamespace
 from flask_sio.server.parents import ParentNamespace
@@ -38,6 +40,7 @@ from flask_sio.server.socket import Socket
 from flask_sio.transactions import after_commit
 
 if TYPE_CHECKING:
+    from flask_sio.extension.blueprint import SocketBlueprint
     from flask_sio.extension.context import current_socket, request
     from flask_sio.extension.functions import (
         call,
@@ -50,7 +53,6 @@ if TYPE_CHECKING:
         send,
     )
     from flask_sio.extension.identity import login_required
-    from flask_sio.extension.registration import SocketBlueprint
     from flask_sio.extension.socketio import SocketIO
     from flask_sio.testing import SocketIOTestClient
 
@@ -66,6 +68,8 @@ __all__ = [
     "EmitResult",
     "EventRefusedError",
     "EventRun",
+    "HandlerTimeoutError",
+    "Inject",
     "MessageQueue",
     "Middleware",
     "Namespace",
@@ -100,7 +104,7 @@ __all__ = [
 ]
 
 _FLASK_NAMES = {
-    "SocketBlueprint": "extension.registration",
+    "SocketBlueprint": "extension.blueprint",
     "SocketIO": "extension.socketio",
     "SocketIOTestClient": "testing",
     "call": "extension.functions",

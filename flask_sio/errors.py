@@ -13,6 +13,7 @@
     ├── EventRefusedError        raised to refuse an event, or the client's entry into a room
     ├── PayloadError             what a client sent is not what its handler takes
     ├── TimeoutError             no answer to a ``call()`` in time (a builtin TimeoutError too)
+    ├── HandlerTimeoutError      an event's handler took too long (a builtin TimeoutError too)
     ├── DisconnectedError        the client left before it answered
     ├── BadNamespaceError        a namespace that nobody serves
     ├── NotConnectedError        an id that is no connected client (ValueError and KeyError too)
@@ -33,6 +34,7 @@ __all__ = [
     "DisconnectedError",
     "EventRefusedError",
     "FrameError",
+    "HandlerTimeoutError",
     "HandshakeError",
     "NotConnectedError",
     "PacketError",
@@ -197,6 +199,15 @@ class TimeoutError(SocketIOError, builtins.TimeoutError):
         """The ids of those who have not answered."""
         self.missing = missing
         """The servers that have not said whom they asked."""
+
+
+class HandlerTimeoutError(SocketIOError, builtins.TimeoutError):
+    """The handler of an event took longer than its ``timeout``; for error handlers to see."""
+
+    def __init__(self, *args: object, seconds: float = 0.0) -> None:
+        super().__init__(*args)
+        self.seconds = seconds
+        """What it may take."""
 
 
 class DisconnectedError(SocketIOError):

@@ -271,6 +271,7 @@ CHECKS: dict[str, Check] = {
     "namespaces": Check("None, '*' or a list of names that begin with '/'", _namespaces),
     "always_connect": _BOOL,
     "error_acks": _BOOL,
+    "handler_timeout": Check(f"None or {_SECONDS.accepted}", _or_none(_seconds)),
     "json": Check("None or an object with dumps and loads", _or_none(_module)),
     "serve_client": _BOOL,
     "client_dir": Check("None or a directory's path", _or_none(_directory)),

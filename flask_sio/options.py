@@ -119,6 +119,8 @@ class ServerOptions:
     always_connect: bool = False
     error_acks: bool = False
     """Answer a failed event that asks for an ack with ``{"error": text}``; else not at all."""
+    handler_timeout: float | None = None
+    """Seconds an event's handler may take that says nothing else; None is any time."""
     json: Any = None
     """An object with ``dumps`` and ``loads`` instead of our JSON codec."""
     serve_client: bool = True

@@ -300,6 +300,29 @@ def test_later(load: Load) -> None:
         }
 
 
+def test_time_limit(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    """A slow report is given up: it is closed, and the client is told."""
+    module = load("time_limit")
+    with module.socketio.test_client(module.app) as client:
+        assert client.emit("report", "slow", callback=True)["error"].startswith("this takes too")
+        assert client.emit("report", "quick", callback=True) == 12
+    assert module.closed == ["slow", "quick"]
+    assert "report: report took longer than 1 s" in caplog.text
+
+
+def test_injection(load: Load) -> None:
+    """A note is written and committed, and an exception takes it back; who it is by is asked."""
+    program = load("injection")
+    with program.socketio.test_client(program.app, auth={"name": "Ann"}) as client:
+        client.emit("add", "milk")
+        with pytest.raises(Exception, match="binding"):
+            client.emit("add", {"no": "text"})
+        assert client.emit("list", callback=True) == ["milk"]
+    with program.socketio.test_client(program.app) as client:
+        assert client.emit("add", "tea", callback=True) == {"error": "who are you?"}
+        assert client.emit("list", callback=True) == ["milk"]
+
+
 def test_retries(load: Load) -> None:
     """retries.py takes an order once, however often and over which connection it comes."""
     program = load("retries")

@@ -189,8 +189,12 @@ class Gathering:
 
     def wait(self, timeout: float | None) -> bool:
         """Wait in the thread that made it; after ``timeout`` seconds end it and return False."""
-        if self._waiter is None or self._waiter.wait(timeout):
+        if self._waiter is None:
             return True
-        if self._loop is not None:
-            self._loop.call(self.end)
-        return False
+        is_over = False
+        try:
+            is_over = bool(self._waiter.wait(timeout))
+        finally:
+            if not is_over and self._loop is not None:
+                self._loop.call(self.end)
+        return is_over

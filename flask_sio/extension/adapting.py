@@ -8,18 +8,23 @@ from typing import Any
 
 from flask import Flask
 
-from flask_sio.extension.callables import PLAIN, Bound, ByName, SidFirst, as_sync, trigger
+from flask_sio.extension.callables import PLAIN, Async, Bound, ByName, SidFirst, as_sync, trigger
 from flask_sio.server.calling import Placed, cut, name_of
 from flask_sio.server.class_namespace import Namespace
 from flask_sio.server.handlers import ANY, Registered, kind_of
+from flask_sio.server.injection import Injected, injected
 from flask_sio.server.patterns import Spec, is_pattern, names_of
 from flask_sio.server.payloads import typed
 from flask_sio.server.per_client import of_client
 from flask_sio.server.plain import Methods
+from flask_sio.server.time_limit import limited
 
 __all__ = ["Adapting"]
 
 Function = Callable[..., Any]
+
+_CANCEL_S = 1.0
+"""How long after its time an async handler that has not ended by itself is left behind."""
 
 
 class Adapting:
@@ -43,6 +48,7 @@ class Adapting:
         any_event: bool = False,
         any_namespace: bool = False,
         names: tuple[str, ...] = (),
+        timeout: float | None = None,
     ) -> Function:
         """Return a function for ``connect(auth)``, ``disconnect(reason)``, ``event(*args)``.
 
@@ -53,11 +59,17 @@ class Adapting:
             RuntimeError: ``fn`` is ``async`` and asgiref is missing.
         """
         if isinstance(fn, Bound):
-            adapted = Adapting.adapt(kind, fn.fn, any_event, any_namespace, names)
+            adapted = Adapting.adapt(kind, fn.fn, any_event, any_namespace, names, timeout)
             return Bound(adapted, fn.hooks, fn.instance)
         if not callable(fn):
             raise TypeError(f"the {kind} handler must be a function, not {name_of(fn)}")
+        name, grace_s = fn.source if isinstance(fn, SidFirst) else fn, 0.0
         handler = as_sync(fn)
+        if kind == "event" and timeout is not None and isinstance(handler, Async):
+            handler, grace_s = handler.within(timeout), _CANCEL_S
+        handler = injected(handler, fn)
+        if isinstance(handler, Injected):
+            fn = handler
         is_named = bool(names) and not isinstance(fn, SidFirst)
         if is_named:
             fn = handler = Placed(handler, names, fn)
@@ -71,29 +83,36 @@ class Adapting:
                     f"the {kind} handler {name_of(fn)} must take nothing or one {takes}"
                 )
             handler = fits
+        else:
+            handler = limited(handler, timeout, name, grace_s)
         return ByName(handler) if is_named else handler
 
     def with_sid(self, fn: Function, event: str | int, namespace: Spec) -> Function:
         """Return a handler of ours for one registered with ``socketio.server``."""
         kind, is_many = kind_of(event), namespace == ANY or is_pattern(namespace)
         adapted = PLAIN.adapt(kind, fn, event == ANY, is_many, names_of(namespace))
-        return SidFirst(adapted, kind)
+        return SidFirst(adapted, kind, fn)
 
-    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
+    def bind(
+        self, namespace: Namespace, event: str, kind: Registered, timeout: float | None = None
+    ) -> Function | None:
         """Return what calls the method of an event, or a class's own `trigger_event`."""
         if namespace.socketio is None:  # registered with socketio.server
-            fn = PLAIN.bind(namespace, event, kind)
-            return None if fn is None else SidFirst(fn, kind)
+            fn = PLAIN.bind(namespace, event, kind, timeout)
+            return None if fn is None else SidFirst(fn, kind, fn)
         if namespace.handles_by_trigger(event):
             names = names_of(namespace.namespace)
             namespace._adapt = Methods(partial(_adapt_method, names=names))
-            called = of_client(namespace.trigger_event, as_sync)
-            return Bound(partial(trigger, called, event), instance=namespace)
+            fn = partial(trigger, of_client(namespace.trigger_event, as_sync), event)
+            if kind == "event":
+                fn = limited(fn, timeout, namespace.trigger_event)
+            return Bound(fn, instance=namespace)
         method = of_client(namespace.method_of(event), as_sync)
         if method is None:
             return None
         names = names_of(namespace.namespace)
-        return Bound(self.adapt(kind, method, names=names), instance=namespace)
+        adapted = self.adapt(kind, method, names=names, timeout=timeout)
+        return Bound(adapted, instance=namespace)
 
 
 def _adapt_method(event: str, method: Function, names: tuple[str, ...] = ()) -> Function:

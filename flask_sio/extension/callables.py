@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
+from flask_sio.errors import HandlerTimeoutError
 from flask_sio.extension.context import current_event
-from flask_sio.server.calling import fitting
+from flask_sio.server.calling import fitting, name_of
 from flask_sio.server.handlers import Kind
 from flask_sio.server.jobs import carry
 from flask_sio.server.plain import PlainConvention
+from flask_sio.server.time_limit import TimeLimited
 
 if TYPE_CHECKING:
     from flask_sio.extension.context import EventContext
@@ -73,11 +76,13 @@ class ByName:
 class SidFirst:
     """A handler registered with the server itself, which takes the socket's id first."""
 
-    __slots__ = ("_fn", "_kind")
+    __slots__ = ("_fn", "_kind", "source")
 
-    def __init__(self, fn: Function, kind: Kind) -> None:
+    def __init__(self, fn: Function, kind: Kind, source: Function) -> None:
         self._fn = fn
         self._kind = kind
+        self.source = source
+        """As it was registered."""
 
     def __call__(self, *args: Any) -> Any:
         context = current_event()
@@ -92,6 +97,10 @@ class Async:
 
     def __init__(self, fn: Function) -> None:
         self.fn = fn
+
+    def within(self, seconds: float) -> Async:
+        """Return it with a time limit: what it awaits then is cancelled."""
+        return self if seconds == math.inf else Async(_cancelled_after(self.fn, seconds))
 
     def __call__(self, *args: Any, **values: Any) -> Any:
         context = current_event()
@@ -111,6 +120,29 @@ class Async:
         # Its thread ends with it, not with the next garbage collection.
         with AsyncSingleThreadContext():  # type: ignore[no-untyped-call]
             return run(*args, **values)
+
+
+def _cancelled_after(fn: Function, seconds: float) -> Function:
+    """Return a coroutine function that is cancelled after so long, and cleans up."""
+    import asyncio
+
+    async def bounded(*args: Any, **values: Any) -> Any:
+        task = asyncio.ensure_future(fn(*args, **values))
+        try:
+            await asyncio.wait({task}, timeout=seconds)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        is_late = not task.done()
+        if is_late:
+            task.cancel()
+            await asyncio.wait({task})
+        if is_late and task.cancelled():
+            text = f"{name_of(fn)} took longer than {seconds:g} s"
+            raise HandlerTimeoutError(text, seconds=seconds)
+        return task.result()
+
+    return bounded
 
 
 def as_sync(fn: Function) -> Function:
@@ -139,7 +171,7 @@ def is_of_the_call(error: TypeError, handler: Any, args: tuple[Any, ...]) -> boo
         frame = frame.tb_next
     if frame is None or not frame.tb_frame.f_globals.get("__name__", "").startswith("flask_sio."):
         return False
-    while isinstance(handler, (Bound, ByName, Async)):
+    while isinstance(handler, (Bound, ByName, Async, TimeLimited)):
         handler = handler.fn
     return fitting(handler, len(args), len(args)) is None
 

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask.signals import got_request_exception
@@ -27,17 +27,12 @@ from flask_sio.extension.context import (
     event_request_type,
     read_request,
 )
-from flask_sio.extension.hooks import Hooks, HookTable
+from flask_sio.extension.hooks import Hooks
 from flask_sio.extension.identity import identifying
-from flask_sio.extension.sessions import SESSION_KEY, Sessions, SessionScope
+from flask_sio.extension.sessions import SESSION_KEY, Sessions
+from flask_sio.extension.settings import OWN_OPTIONS, Extension
 from flask_sio.server.around import note_handled
-from flask_sio.server.handlers import (
-    ANY,
-    FAILED_LINE,
-    INTERNAL_ERROR,
-    Kind,
-    Registered,
-)
+from flask_sio.server.handlers import ANY, FAILED_LINE, INTERNAL_ERROR, Kind, Registered
 from flask_sio.server.middleware import Called
 from flask_sio.server.per_client import of_client
 from flask_sio.signals import (
@@ -52,28 +47,13 @@ if TYPE_CHECKING:
     from flask_sio.server.server import Server
     from flask_sio.server.socket import Socket
 
-__all__ = ["EmitterCallback", "Extension", "FlaskConvention"]
+__all__ = ["EmitterCallback", "FlaskConvention"]
 
 Function = Callable[..., Any]
 
 _REFUSALS = (ConnectionRefusedError, builtins.ConnectionRefusedError)
 _REPORTED = "_flask_sio_reported"
 """Marks an exception that was logged within its event's context."""
-
-
-OWN_OPTIONS = ("manage_session", "session_scope", "connect_errors")
-"""Options of the extension that are no server's: attributes of `Extension`."""
-
-
-class Extension(Protocol):
-    """The SocketIO object, as far as this file knows it."""
-
-    manage_session: bool
-    session_scope: SessionScope
-    connect_errors: Literal["refuse", "accept"]
-    hooks: HookTable
-    identifier: Function | None
-    """Gives the id of the user who connects, from the auth data; None is Flask-Login's user."""
 
 
 class FlaskConvention(Adapting):
@@ -159,7 +139,29 @@ class FlaskConvention(Adapting):
         current = current_event()
         if current is not None and current.socket is socket:
             return fn(*args)
-        context = EventContext(self, socket, None, ())
+        return self._within(EventContext(self, socket, None, ()), fn, args)
+
+    def fail(
+        self,
+        socket: Socket,
+        event: str,
+        handler: Function,
+        args: tuple[Any, ...],
+        error: Exception,
+    ) -> Any:
+        """Ask the error handlers in a context of theirs: the handler has its own still."""
+        context = EventContext(self, socket, event, args)
+
+        def handle() -> Any:
+            try:
+                return self._handle(context, error, handler, "event")
+            except Exception as left:
+                self._report_within(context, left, handler)
+                raise
+
+        return self._within(context, handle, ())
+
+    def _within(self, context: EventContext, fn: Function, args: tuple[Any, ...]) -> Any:
         context.open()
         try:
             answer = fn(*args)

@@ -1,8 +1,7 @@
-"""Registering handlers, hooks and error handlers, on the extension or on a blueprint."""
+"""Registering handlers, hooks and error handlers, as the extension and blueprints do."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -13,15 +12,15 @@ from flask_sio.errors import ConnectionRefusedError
 from flask_sio.extension.callables import Bound, as_sync
 from flask_sio.extension.convention import FlaskConvention
 from flask_sio.extension.hooks import Hooks, When
-from flask_sio.extension.watching import FlaskHook, FlaskWatching, next_number
+from flask_sio.extension.watching import FlaskWatching, next_number
 from flask_sio.server.calling import fitting
-from flask_sio.server.handlers import ANY, Handlers, check_event, kind_of
+from flask_sio.server.handlers import ANY, Handlers, check_event, check_timeout, kind_of
 from flask_sio.server.patterns import Spec, check_spec, names_of
 
 if TYPE_CHECKING:
     from flask_sio.server.server import Server
 
-__all__ = ["Registrar", "Registration", "SocketBlueprint"]
+__all__ = ["Registrar", "Registration"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +36,7 @@ class Registration:
     concurrent: bool | None = None
     add: bool = False
     once: bool = False
+    timeout: float | None = None
     number: int = field(default_factory=next_number, compare=False)
 
     def enter(self, server: Server, namespace: Spec = "/", hooks: Hooks | None = None) -> None:
@@ -58,6 +58,7 @@ class Registration:
             self.add,
             once=self.once,
             source=self.handler,
+            timeout=self.timeout,
         )
 
     def leave(self, server: Server, namespace: Spec = "/") -> None:
@@ -124,6 +125,7 @@ class Registrar(FlaskWatching):
         *,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> Callable[[F], F]:
         """Register the decorated function, which stays as it is, for an event.
 
@@ -131,18 +133,23 @@ class Registrar(FlaskWatching):
         nothing or the reason, others what the client sent; any may be ``async``. A later
         handler replaces an earlier one, or with ``add=True`` runs after it, and the first
         one's result is the ack. Events of one client run in order; ``concurrent=True`` lets
-        this one run beside the others.
+        this one run beside the others. ``timeout``: seconds after which an event's handler is
+        interrupted where it waits, with `HandlerTimeoutError` for its error handlers; None is
+        the option ``handler_timeout``, ``math.inf`` any time. Any thread.
 
         Raises:
-            TypeError: the function cannot be called so.
-            ValueError: an event of the protocol's own, which no client can send.
+            TypeError: the function cannot be called so; a ``timeout`` for connect or disconnect.
+            ValueError: an event of the protocol's own, which no client can send; a ``timeout``
+                that is none.
             RuntimeError: an ``async`` function, but asgiref is missing.
         """
         if callable(message):
             raise TypeError('on() takes the name of an event: write @socketio.on("name")')
 
         def register(handler: F) -> F:
-            self.on_event(message, handler, namespace, concurrent=concurrent, add=add)
+            self.on_event(
+                message, handler, namespace, concurrent=concurrent, add=add, timeout=timeout
+            )
             return handler
 
         return register
@@ -155,12 +162,16 @@ class Registrar(FlaskWatching):
         *,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> None:
         """Register a function for an event, as `on` does."""
-        self._check_and_register(Registration(message, handler, namespace, concurrent, add))
+        self._check_and_register(
+            Registration(message, handler, namespace, concurrent, add, timeout=timeout)
+        )
 
     def _check_and_register(self, registration: Registration) -> None:
         check_event(registration.event)
+        check_timeout(registration.timeout, kind_of(registration.event))
         check_spec(registration.namespace)
         # A wrong handler fails here, with or without a server.
         event, handler = registration.event, registration.handler
@@ -196,7 +207,13 @@ class Registrar(FlaskWatching):
     def event(self, handler: F, /) -> F: ...
     @overload
     def event(
-        self, where: Spec | None = None, /, *, concurrent: bool | None = None, add: bool = False
+        self,
+        where: Spec | None = None,
+        /,
+        *,
+        concurrent: bool | None = None,
+        add: bool = False,
+        timeout: float | None = None,
     ) -> Callable[[F], F]: ...
     @overload
     def event(
@@ -207,6 +224,7 @@ class Registrar(FlaskWatching):
         namespace: Spec | None,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> Callable[[F], F]: ...
     def event(
         self,
@@ -216,6 +234,7 @@ class Registrar(FlaskWatching):
         namespace: Any = None,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> Any:
         """Register a function by its name: ``@socketio.event``, ``@socketio.event("/chat")``.
 
@@ -226,7 +245,9 @@ class Registrar(FlaskWatching):
             name = getattr(handler, "__name__", None)
             if name is None:
                 raise TypeError(f'{handler!r} has no name: write on_event("name", function)')
-            return self.on(name, namespace, concurrent=concurrent, add=add)(handler)
+            return self.on(name, namespace, concurrent=concurrent, add=add, timeout=timeout)(
+                handler
+            )
 
         return register(where, namespace) if callable(where) else register
 
@@ -314,69 +335,6 @@ class Registrar(FlaskWatching):
             return fn
 
         return register(where, namespace) if callable(where) else register
-
-
-class SocketBlueprint(Registrar):
-    """Handlers, hooks and error handlers of one part of a program, registered together.
-
-    `SocketIO.register_blueprint` puts them into an application. Hooks and error handlers
-    are for the blueprint's own handlers. What is registered later counts too.
-    """
-
-    def __init__(self, name: str, namespace: Spec | None = None) -> None:
-        super().__init__()
-        check_spec(namespace)
-        self.name = name
-        self.namespace = namespace
-        """Where its handlers are for; a handler, or its registration, may name another."""
-        self.handlers: list[Registration] = []
-        self.hooks = Hooks()
-        self._users: weakref.WeakSet[Any] = weakref.WeakSet()
-        """The extensions it is registered with."""
-
-    def registered(self, extension: Any) -> None:
-        """Tell an extension of what is registered from now on."""
-        self._users.add(extension)
-
-    def _register(self, registration: Registration) -> None:
-        for extension in list(self._users):
-            extension.blueprint_grew(self, registration)
-        self._keep(registration)
-
-    def off(
-        self, event: str, handler: Callable[..., Any] | None = None, namespace: Spec | None = None
-    ) -> None:
-        for each in [each for each in self.handlers if each.is_for(event, handler)]:
-            if namespace in (None, each.namespace or self.namespace):
-                self.handlers.remove(each)
-                for extension in list(self._users):
-                    extension.blueprint_shrank(self, each)
-
-    def _registrations(self) -> list[Registration]:
-        return self.handlers
-
-    def _default_namespace(self, namespace: Any) -> Any:
-        return namespace or self.namespace
-
-    def _enter_hook(self, hook: FlaskHook) -> None:
-        for extension in list(self._users):
-            extension.blueprint_watches(self, hook)
-
-    def _leave_hook(self, hook: FlaskHook) -> None:
-        for extension in list(self._users):
-            extension.blueprint_watches(self, hook, no_more=True)
-
-    def _hooks_of(self, namespace: Spec | None) -> Hooks:
-        if namespace is not None:
-            raise TypeError("a blueprint's hooks are for its own handlers: name no namespace")
-        return self.hooks
-
-    def _hooks_changed(self) -> None:
-        for extension in list(self._users):
-            extension.hooks.look()
-
-    def __repr__(self) -> str:
-        return f"<SocketBlueprint {self.name!r}>"
 
 
 def _checked(fn: Any, count: int, what: str) -> Callable[..., Any]:

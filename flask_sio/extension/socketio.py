@@ -13,15 +13,17 @@ from flask import Flask
 
 from flask_sio.adapters.queue import chosen_queue
 from flask_sio.errors import ConfigError
+from flask_sio.extension.blueprint import SocketBlueprint
 from flask_sio.extension.callables import as_sync
 from flask_sio.extension.context import current_event
-from flask_sio.extension.convention import OWN_OPTIONS, FlaskConvention
+from flask_sio.extension.convention import FlaskConvention
 from flask_sio.extension.emitting import Emitter
 from flask_sio.extension.hooks import Hooks, HookTable
 from flask_sio.extension.recording import Recorder
-from flask_sio.extension.registration import Registrar, Registration, SocketBlueprint
+from flask_sio.extension.registration import Registrar, Registration
 from flask_sio.extension.running import Runner
 from flask_sio.extension.sessions import SessionScope
+from flask_sio.extension.settings import OWN_OPTIONS
 from flask_sio.extension.watching import FlaskHook, next_number
 from flask_sio.options import check_names, from_config
 from flask_sio.runtime.loop import Task

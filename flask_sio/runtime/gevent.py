@@ -19,10 +19,12 @@ from gevent.event import Event
 from gevent.hub import MAIN_THREAD_IDENT  # type: ignore[attr-defined] # its own name for it
 
 from flask_sio.protocol.timers import Timer, Wheel
+from flask_sio.runtime.greenlet_limit import GreenletLimit
 from flask_sio.runtime.greenlet_pool import GreenletPool
 from flask_sio.runtime.loop import (
     STALL_S,
     TICK_S,
+    Limit,
     PoolOptions,
     Task,
     Ticket,
@@ -369,6 +371,9 @@ class GeventLoop(GeventTasks):
             return _LockWaiter()
         event: Any = Event()
         return event  # type: ignore[no-any-return]
+
+    def limit(self, seconds: float, on_overdue: Callable[[], object]) -> Limit:
+        return GreenletLimit(self.libev, seconds)
 
     def settle(self) -> None:
         self.call(lambda: None)

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from flask_sio.runtime.slow_lane import SlowLane
 
 __all__ = [
+    "Limit",
     "Loop",
     "PoolOptions",
     "Task",
     "Tasks",
     "Ticket",
+    "TimeIsUp",
     "Turn",
     "Waiter",
     "Watch",
@@ -88,6 +90,26 @@ class Turn(Protocol):
 
     def take_turn(self) -> Callable[[], object] | None:
         """Return the next job, or None if there is none any more. Owner's turn."""
+
+
+class TimeIsUp(BaseException):
+    """Raised where user code waits whose time is up.
+
+    No Exception, as gevent's Timeout is none: drivers and pools close a connection that this
+    comes out of, whose next answer belongs to somebody who waits no more, and nobody tries
+    again.
+    """
+
+
+class Limit(Protocol):
+    """The time of one piece of user code, in the thread or greenlet that runs it."""
+
+    @property
+    def up(self) -> TimeIsUp:
+        """What is raised in it, once at most."""
+
+    def end(self) -> bool:
+        """Take the limit away, once, and forget `up`; False if ``on_overdue`` was called."""
 
 
 class Task(Protocol):
@@ -175,6 +197,13 @@ class Loop(Tasks, Protocol):
 
     def waiter(self) -> Waiter:
         """Return a waiter for the calling thread or greenlet."""
+
+    def limit(self, seconds: float, on_overdue: Callable[[], object]) -> Limit:
+        """Let the caller, on a worker, wait no longer than so many seconds from now on.
+
+        After them a greenlet is interrupted wherever it waits. A thread is where it waits in
+        a `waiter` or `sleep`, and if it is elsewhere then, ``on_overdue`` is called in a turn.
+        """
 
     def settle(self) -> None:
         """Let what was asked for until now have its turn, and what is due. Not in a turn."""

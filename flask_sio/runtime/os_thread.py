@@ -31,19 +31,20 @@ class OSThreads:
 
     def call(self, fn: Callable[..., T], *args: Any) -> T:
         """Call a function there, and let other greenlets run until it has returned or raised."""
-        with self._free:
-            relay = _Relay(self._loop)
-            try:
-                if is_patched():  # threading.Thread would be a greenlet
-                    ticket = Ticket(relay, _in_patched, (fn, *args))
-                    original("_thread", "start_new_thread")(ticket.settle, ())
-                else:
-                    ticket = Ticket(relay, fn, args)
-                    threading.Thread(target=ticket.settle, name=_NAME, daemon=True).start()
-            except BaseException:
-                relay.set()  # nobody else will
-                raise
-            return ticket.result()  # type: ignore[no-any-return]
+        self._free.acquire()
+        # Its place is free when the thread has ended, be it that the caller waits no more.
+        relay = _Relay(self._loop, self._free.release)
+        try:
+            if is_patched():  # threading.Thread would be a greenlet
+                ticket = Ticket(relay, _in_patched, (fn, *args))
+                original("_thread", "start_new_thread")(ticket.settle, ())
+            else:
+                ticket = Ticket(relay, fn, args)
+                threading.Thread(target=ticket.settle, name=_NAME, daemon=True).start()
+        except BaseException:
+            relay.set()  # nobody else will
+            raise
+        return ticket.result()  # type: ignore[no-any-return]
 
 
 class _Relay:
@@ -52,9 +53,10 @@ class _Relay:
     The hub counts it as something to wait for: else it may find that nothing is left.
     """
 
-    __slots__ = ("_event", "_wake")
+    __slots__ = ("_event", "_on_end", "_wake")
 
-    def __init__(self, loop: GeventLoop) -> None:
+    def __init__(self, loop: GeventLoop, on_end: Callable[[], object]) -> None:
+        self._on_end = on_end
         self._event: Any = Event()
         self._wake = loop.libev.async_()
         self._wake.start(self._awake)
@@ -69,6 +71,7 @@ class _Relay:
         # Here and not in wait(), whose greenlet may be killed: then somebody still sends.
         self._wake.stop()
         self._wake.close()
+        self._on_end()
         self._event.set()
 
 

@@ -21,6 +21,7 @@ from flask_sio.protocol.timers import Timer, Wheel
 from flask_sio.runtime.loop import (
     STALL_S,
     TICK_S,
+    Limit,
     PoolOptions,
     Task,
     Ticket,
@@ -30,6 +31,7 @@ from flask_sio.runtime.loop import (
     original,
 )
 from flask_sio.runtime.slow_lane import SlowLane
+from flask_sio.runtime.thread_limit import ThreadLimit
 from flask_sio.runtime.thread_pool import ThreadPool
 from flask_sio.runtime.watchdog import Watchdog
 
@@ -65,7 +67,10 @@ class _Waiter:
             return True
         if self._loop is None:
             return bool(self._lock.acquire())
+        limit = self._loop.limits.get(_get_ident())
         with self._loop.waiting():
+            if limit is not None:
+                return limit.acquire(self._lock, timeout)
             return bool(self._lock.acquire(True, -1 if timeout is None else max(0.0, timeout)))
 
     def set(self) -> None:
@@ -165,6 +170,8 @@ class ThreadLoop(ThreadTasks):
         self._ticks: list[Callable[[], None]] = []
         self._tick_due = time.monotonic() + TICK_S
         self._stalled_s = 0.0
+        self.limits: dict[int, ThreadLimit] = {}
+        """Those of workers whose handlers have one, by thread."""
         self.is_stopped = False
         self.selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -357,6 +364,9 @@ class ThreadLoop(ThreadTasks):
     def waiter(self) -> Waiter:
         return _Waiter(self)
 
+    def limit(self, seconds: float, on_overdue: Callable[[], object]) -> Limit:
+        return ThreadLimit(self, seconds, on_overdue)
+
     def settle(self) -> None:
         self.call(lambda: None)
 
@@ -365,6 +375,9 @@ class ThreadLoop(ThreadTasks):
         return _Waiting(self._pool)
 
     def sleep(self, seconds: float) -> None:
+        if _get_ident() in self.limits:
+            self.waiter().wait(seconds)
+            return
         with self.waiting():
             _sleep(seconds)
 

@@ -121,7 +121,7 @@ class Watchdog:
                 if frame is None or frame.f_globals.get("__name__") in _IDLE:
                     self._seen = None
                 else:
-                    self._seen = _culprit(frame), _place(frame)
+                    self._seen = _culprit(frame), place(frame)
                 del frame
             elif self._mean_s > LAG_S:
                 before, spent = spent, _cpu_times()
@@ -130,7 +130,7 @@ class Watchdog:
                 last = busy
                 frame = sys._current_frames().get(busy)
                 if frame is not None and times >= _SURE:
-                    self._loop.run(self._say_busy, _name(busy), _place(frame))
+                    self._loop.run(self._say_busy, _name(busy), place(frame))
                     break
                 del frame
         self._is_sampling = False
@@ -185,7 +185,8 @@ def _cpu_times() -> dict[int, float]:
         return {}
 
 
-def _place(frame: FrameType) -> str:
+def place(frame: FrameType) -> str:
+    """Return where a stack is, as the end of a sentence."""
     return f" (at {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name})"
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from flask_sio.errors import PayloadError
+from flask_sio.runtime.loop import TimeIsUp
 
 if TYPE_CHECKING:
     from flask_sio.server.socket import Socket
@@ -33,6 +34,8 @@ def beside(
     except PayloadError as error:
         if kind == "event":
             client.tell_invalid(socket, event, error)
+    except TimeIsUp:
+        pass  # answered when it was
     except Exception as error:  # noqa: BLE001 # user code
         if client.on_error is not None:
             client.on_error(error)

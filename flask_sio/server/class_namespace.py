@@ -35,6 +35,9 @@ class Namespace:
     socketio: Any = None
     """The Flask extension it was registered with, if it was."""
 
+    handler_timeout: float | None = None
+    """Seconds that its methods may take for an event; None is the server's ``handler_timeout``."""
+
     per_client: bool = False
     """Set in a class: whether each client has an object of its own, for state in ``self``.
 

@@ -286,6 +286,10 @@ class Client:
         """Let a callback know that there will be no answer."""
         self._mailbox.put(AckJob(socket, callback, (error,), 0))
 
+    def leave_behind(self, job: Job, answer: Job) -> None:
+        """Go on without a handler whose time is up; ``answer`` comes first. Owner's turn."""
+        self._mailbox.leave_behind(job, answer)
+
     def watch(
         self, on_error: Callable[[BaseException], object], on_idle: Callable[[], object]
     ) -> Mailbox:

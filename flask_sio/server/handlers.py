@@ -12,25 +12,20 @@ and ``disconnect`` are no events: ``"*"`` never stands for them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from contextvars import Context
+import math
 from dataclasses import dataclass, field, replace
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
+from flask_sio.errors import ConfigError
+from flask_sio.option_checks import CHECKS
 from flask_sio.protocol import sio
-from flask_sio.server.middleware import Called, Middleware
+from flask_sio.server.convention import Convention, Function, Kind, Registered
+from flask_sio.server.middleware import Middleware
 from flask_sio.server.patterns import Parent, Patterns, Spec, check_spec, is_pattern, names_of
 
 if TYPE_CHECKING:
-    from flask_sio.adapters.adapter import BroadcastOptions
     from flask_sio.server.class_namespace import Namespace
-    from flask_sio.server.socket import Socket
-
-Kind = Literal["connect", "event", "ack", "disconnect", "hook"]
-Registered = Literal["connect", "event", "disconnect"]
-Function = Callable[..., Any]
 
 __all__ = [
     "ANY",
@@ -45,6 +40,7 @@ __all__ = [
     "NOTHING",
     "Registered",
     "check_event",
+    "check_timeout",
     "is_refusal",
     "kind_of",
 ]
@@ -56,102 +52,6 @@ INTERNAL_ERROR = "Internal error"
 """What a client is told of an exception."""
 FAILED_LINE = "the handler of %.200r failed for %s in %.200s"
 """What the log says of one: event, public id, namespace."""
-
-
-class Convention(Protocol):
-    """How user code is called."""
-
-    options: tuple[str, ...]
-    """Names of options that the framework's extension takes itself, for hints."""
-
-    @property
-    def converters(self) -> Mapping[str, Any] | None:
-        """The converters of namespaces such as ``/job/<int:id>``; None is Werkzeug's own."""
-
-    def adapt(
-        self,
-        kind: Registered,
-        fn: Function,
-        any_event: bool = False,
-        any_namespace: bool = False,
-        names: tuple[str, ...] = (),
-    ) -> Function:
-        """Read a handler's signature and return what `invoke` will call.
-
-        ``names`` are those of the values that its namespaces' names have; each is given by
-        name to a handler that has such a parameter.
-
-        Raises:
-            TypeError: it cannot take what a handler of its kind is given; names both.
-        """
-
-    def with_sid(self, fn: Function, event: str | int, namespace: Spec) -> Function:
-        """Return what `adapt` takes for a handler registered with the `Server` itself.
-
-        Such a handler takes the socket's id first, whatever the convention.
-        """
-
-    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
-        """Return what `invoke` will call for an event of a class; None if it has no method."""
-
-    def invoke(
-        self,
-        socket: Socket,
-        event: str | None,
-        handler: Function,
-        args: tuple[Any, ...],
-        kind: Kind,
-    ) -> Any:
-        """Run an adapted handler, an ``"ack"``'s callback or a ``"hook"`` in its context.
-
-        ``args`` is ``(auth,)`` of a connect, ``(reason,)`` of a disconnect, else what the
-        client sent, after the event's name for a handler of any event. What user code
-        raises passes through.
-        """
-
-    def ask(self, socket: Socket, fn: Function, args: tuple[Any, ...]) -> Any:
-        """Run user code about a client in this thread, and in that client's context.
-
-        Where its own handler asks, that is the context there is.
-        """
-
-    def invoke_bare(self, fn: Function, args: tuple[Any, ...]) -> Any:
-        """Run user code that concerns no client. On a worker."""
-
-    def callback(self, fn: Function) -> Function:
-        """Return what an emit's callback is to be, where it is made: it may need a context."""
-
-    def hears_emits(self) -> bool:
-        """Whether `emitted` does anything at all."""
-
-    def emitted(
-        self, event: str | int, args: Sequence[Any], namespace: str, options: BroadcastOptions
-    ) -> None:
-        """Learn of an emit that was handed on."""
-
-    def guarded(self, socket: Socket, middleware: Sequence[Called], handler: Function) -> Function:
-        """Return a connect handler that runs the middleware first, in the same context.
-
-        Middleware refuses by returning False, or by what it raises.
-        """
-
-    def inherit(self, context: Context) -> Context:
-        """Return the base context of a client's runs, of its first request's. Owner's turn."""
-
-    def watches(self, kind: Registered) -> bool:
-        """Whether every connect or disconnect concerns it, also one without a handler."""
-
-    def announce(self, socket: Socket, kind: Registered, args: tuple[Any, ...]) -> None:
-        """Tell whoever listens that a client was accepted, or left. On a worker."""
-
-    def report(self, socket: Socket, name: str, error: Exception) -> None:
-        """Log what user code has raised and nobody handled; the second time does nothing."""
-
-    def told(self, error: Exception) -> str:
-        """Return what a client may be told of an exception."""
-
-    def surround(self, environ: dict[str, Any]) -> AbstractContextManager[Any]:
-        """Give the context of what concerns a request, and no client yet."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,9 +83,13 @@ class Handler:
 class Handlers:
     """The handlers of one server."""
 
-    def __init__(self, convention: Convention, concurrent: bool) -> None:
+    def __init__(
+        self, convention: Convention, concurrent: bool, timeout: float | None = None
+    ) -> None:
+        """``concurrent`` and ``timeout`` are for events that say nothing else."""
         self.convention = convention
         self._concurrent = concurrent
+        self._timeout = timeout
         self.middleware = Middleware()
         self.patterns = Patterns()
         self._exact: dict[str, dict[str | int, Handler]] = {}
@@ -204,6 +108,7 @@ class Handlers:
         *,
         once: bool = False,
         source: Function | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Register a handler; it replaces, or joins, an earlier one of the same event.
 
@@ -212,13 +117,15 @@ class Handlers:
 
         Raises:
             TypeError: the function cannot take what it will be given.
-            ValueError: a name that no event, or no namespace, can have.
+            ValueError: a name that no event, or no namespace, can have; or no time.
         """
         check_event(event)
+        check_timeout(timeout, kind_of(event))
         check_spec(namespace)
         any_event, is_many = event == ANY, namespace == ANY or is_pattern(namespace)
         names = names_of(namespace)
-        adapted = self.convention.adapt(kind_of(event), fn, any_event, is_many, names)
+        timeout = self._timeout if timeout is None else timeout
+        adapted = self.convention.adapt(kind_of(event), fn, any_event, is_many, names, timeout)
         if concurrent is None:
             concurrent = self._concurrent
         concurrent = concurrent and kind_of(event) == "event"
@@ -262,6 +169,7 @@ class Handlers:
         """Register an object whose ``on_...`` methods handle a namespace. Any thread."""
         spec = namespace.namespace
         check_spec(spec)
+        check_timeout(namespace.handler_timeout, name="handler_timeout")
         if is_pattern(spec):
             self.patterns.parent(spec, self.convention.converters).instance = namespace
         else:
@@ -333,7 +241,9 @@ class Handlers:
             fn = None
             # A class's own trigger_event gets what python-socketio's does, and that only.
             if event != "disconnecting" or instance.method_of(event) is not None:
-                fn = self.convention.bind(instance, str(event), kind_of(event))
+                own = instance.handler_timeout
+                timeout = self._timeout if own is None else own
+                fn = self.convention.bind(instance, str(event), kind_of(event), timeout)
             concurrent = self._concurrent and kind_of(event) == "event"
             self._bound[key, event] = None if fn is None else Handler(fn, concurrent)
         handler = self._bound[key, event]
@@ -378,6 +288,26 @@ def check_event(event: str | int) -> None:
     """
     if event != ANY and kind_of(event) == "event":
         sio.check_name(event)
+
+
+def check_timeout(value: Any, kind: Registered = "event", name: str = "timeout") -> None:
+    """Refuse what is no time that a handler of this kind can be given.
+
+    Raises:
+        TypeError: the handler is not an event's.
+        ConfigError: no number of seconds that can be waited for, and not infinite.
+    """
+    if value is None:
+        return
+    if kind != "event":
+        raise TypeError(f"{name}= is for handlers of events: one of {kind} has no time limit")
+    if isinstance(value, float) and value == math.inf:
+        return
+    accepted, convert = CHECKS["handler_timeout"]
+    try:
+        convert(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name}={value!r}: accepted is {accepted}, or math.inf") from None
 
 
 def is_refusal(answer: Any) -> bool:

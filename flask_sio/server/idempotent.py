@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 from flask_sio.adapters.adapter import EmitResult
 from flask_sio.errors import ConfigError, EventRefusedError, PayloadError
 from flask_sio.server.calling import check_function, name_of
+from flask_sio.server.injection import without_injected
 from flask_sio.server.jobs import running_socket
 from flask_sio.server.late import Ack
 
@@ -73,8 +74,7 @@ def idempotent(
 
     def decorate(fn: F) -> F:
         check_function(fn, "idempotent()")
-        read = _reader(fn, key) if isinstance(key, str) else key
-        check_function(read, "idempotent(key=)")
+        read = _reader(fn, key) if isinstance(key, str) else _reader_by(fn, key)
         answers: WeakKeyDictionary[Server, Answers] = WeakKeyDictionary()
 
         @wraps(fn)
@@ -228,6 +228,20 @@ def _reader(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
         if index < len(args):
             return args[index]
         return None if default is Parameter.empty else default  # if it is missing, the call fails
+
+    return read
+
+
+def _reader_by(fn: Callable[..., Any], key: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what asks a function about what a handler gets, but for what is injected into it."""
+    check_function(key, "idempotent(key=)")
+    ask: Callable[..., Any] | None = None
+
+    def read(*args: Any, **values: Any) -> Any:
+        nonlocal ask
+        if ask is None:  # not before all annotations can be read
+            ask = without_injected(fn, key)
+        return ask(*args, **values)
 
     return read
 

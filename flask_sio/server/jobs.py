@@ -20,6 +20,7 @@ from flask_sio.errors import ConnectionRefusedError, EventRefusedError, PayloadE
 from flask_sio.protocol import sio
 from flask_sio.protocol.encoded import Encoded
 from flask_sio.runtime import watchdog
+from flask_sio.runtime.loop import TimeIsUp
 from flask_sio.server.beside import beside
 from flask_sio.server.handlers import ANY, INTERNAL_ERROR, NOBODY, Handler, is_refusal
 from flask_sio.server.late import Ack
@@ -67,6 +68,8 @@ class _Job:
         try:
             context.run(self._run)
         except BaseException as error:
+            if error.__class__ is TimeIsUp:  # answered when it was: nobody waits for this one
+                return
             if client.on_error is not None:
                 client.on_error(error)
             elif not isinstance(error, Exception):

@@ -21,6 +21,11 @@ SLOW_S = 5.0
 """A job that waits longer than this behind another of its client is worth a line."""
 MAX_CONCURRENT = 64
 """Concurrent handlers of one client that run at once."""
+MAX_LEFT_BEHIND = 8
+"""Beside as many others of its client one whose time is up holds the rest up after all.
+
+Each keeps a worker, and there are 256 threads for all clients.
+"""
 
 
 class Job(Protocol):
@@ -152,6 +157,8 @@ class Mailbox:
                 self._wake()
             else:
                 self._jobs = None
+        elif job.concurrent:  # it was left behind
+            self._concurrent_done()
 
     def _run_concurrent(self, job: Job) -> None:
         try:
@@ -175,6 +182,19 @@ class Mailbox:
         if self.running is job:
             self.running = None
         self.hurry()
+
+    def leave_behind(self, job: Job, answer: Job) -> None:
+        """Let ``answer``, then the queued jobs, run beside one that does not end in time."""
+        if self.running is job and self._concurrent < MAX_LEFT_BEHIND:
+            self.running = None
+            self._concurrent += 1
+            job.concurrent = True
+        else:
+            answer.concurrent = True
+        if self._jobs is None:
+            self._jobs = deque()
+        self._jobs.appendleft(answer)
+        self._wake()
 
     def _watch_slow(self) -> None:
         running = self.running

@@ -33,6 +33,7 @@ class HandlersOf:
         *,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> Callable[[F], F]: ...
     @overload
     def on(
@@ -42,6 +43,7 @@ class HandlersOf:
         *,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> F: ...
     def on(self, event: str | int, handler: Any = None, **options: Any) -> Any:
         """Register a handler; see `Server.on`."""
@@ -50,7 +52,9 @@ class HandlersOf:
     @overload
     def event(self, handler: F) -> F: ...
     @overload
-    def event(self, *, concurrent: bool | None = None, add: bool = False) -> Callable[[F], F]: ...
+    def event(
+        self, *, concurrent: bool | None = None, add: bool = False, timeout: float | None = None
+    ) -> Callable[[F], F]: ...
     def event(self, handler: Any = None, **options: Any) -> Any:
         """Register a handler for the event of its own name; see `Server.event`."""
         register = self._server.event(namespace=self._namespace, **options)

@@ -20,10 +20,12 @@ from flask_sio.server.handlers import (
     is_refusal,
     kind_of,
 )
+from flask_sio.server.injection import injected
 from flask_sio.server.middleware import Called
 from flask_sio.server.patterns import Spec, is_pattern, names_of
 from flask_sio.server.payloads import typed
 from flask_sio.server.per_client import of_client
+from flask_sio.server.time_limit import limited
 
 if TYPE_CHECKING:
     from flask_sio.adapters.adapter import BroadcastOptions
@@ -53,8 +55,11 @@ class PlainConvention:
         any_event: bool = False,
         any_namespace: bool = False,
         names: tuple[str, ...] = (),
+        timeout: float | None = None,
     ) -> Function:
+        reads = fn
         check_function(fn, f"a handler of {kind}" if kind != "event" else "a handler")
+        fn = injected(fn)
         if names:
             fn = Placed(fn, names)
         skip = int(any_namespace) + (2 if kind == "connect" else 1)  # what is not the client's
@@ -62,21 +67,29 @@ class PlainConvention:
             fn = _cut(fn, kind, any_namespace)
         if kind != "disconnect" and not any_event:
             fn = typed(fn, skip, is_whole=kind == "connect")
+        if kind == "event":
+            fn = limited(fn, timeout, reads)
         return _Anything(fn, any_event, any_namespace) if any_event or any_namespace else fn
 
     def with_sid(self, fn: Function, event: str | int, namespace: Spec) -> Function:
         return fn
 
-    def bind(self, namespace: Namespace, event: str, kind: Registered) -> Function | None:
+    def bind(
+        self, namespace: Namespace, event: str, kind: Registered, timeout: float | None = None
+    ) -> Function | None:
         spec = namespace.namespace
         any_namespace, names = spec == ANY or is_pattern(spec), names_of(spec)
         if namespace.handles_by_trigger(event):
             check_function(namespace.trigger_event, "a namespace")
             namespace._adapt = Methods(partial(_adapt_method, names=names))
             fn: Function = partial(of_client(namespace.trigger_event), event)
+            if kind == "event":
+                fn = limited(fn, timeout, namespace.trigger_event)
             return _Anything(Placed(fn, names), False, True) if any_namespace else fn
         method = of_client(namespace.method_of(event))
-        return None if method is None else self.adapt(kind, method, False, any_namespace, names)
+        if method is None:
+            return None
+        return self.adapt(kind, method, False, any_namespace, names, timeout)
 
     def invoke(
         self,
@@ -93,6 +106,16 @@ class PlainConvention:
         if handler.__class__ is _Anything:
             return handler(socket, args)
         return handler(socket.id, *args)
+
+    def fail(
+        self,
+        socket: Socket,
+        event: str,
+        handler: Function,
+        args: tuple[Any, ...],
+        error: Exception,
+    ) -> Any:
+        raise error
 
     def ask(self, socket: Socket, fn: Function, args: tuple[Any, ...]) -> Any:
         return fn(*args)
@@ -184,7 +207,7 @@ class Methods:
 def _adapt_method(event: str, method: Function, names: tuple[str, ...] = ()) -> Function:
     """Return a method as `Namespace.trigger_event` calls it, names and all."""
     check_function(method, "a handler")
-    method, kind = of_client(method), kind_of(event)
+    method, kind = injected(of_client(method)), kind_of(event)
     if names:
         method = Placed(method, names)
     if kind == "event":

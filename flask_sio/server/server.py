@@ -71,7 +71,9 @@ class Server(Registering, Emitting):
     def __init__(self, *, convention: Convention | None = None, **options: Any) -> None:
         self.convention = convention or PlainConvention()
         self.options = ServerOptions.build(options, self.convention.options)
-        self.handlers = Handlers(self.convention, bool(self.options.async_handlers))
+        self.handlers = Handlers(
+            self.convention, bool(self.options.async_handlers), self.options.handler_timeout
+        )
         self.invoke = self.convention.invoke
         self.json = json_of(self.options.json)
         """What other servers are told in, whatever clients speak."""
@@ -168,6 +170,7 @@ class Server(Registering, Emitting):
         *,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> Callable[[F], F]: ...
     @overload
     def on(
@@ -178,6 +181,7 @@ class Server(Registering, Emitting):
         *,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> F: ...
     def on(
         self,
@@ -187,23 +191,28 @@ class Server(Registering, Emitting):
         *,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> F | Callable[[F], F]:
         """Register a handler, as a decorator or at once; it replaces an earlier one.
 
         With ``add=True`` it runs after those there are; the first one's result is the ack.
         Events of one client run in order, one at a time; ``concurrent=True`` lets this
-        one run beside the others. Any thread.
+        one run beside the others. ``timeout``: seconds after which an event's handler is
+        interrupted where it waits, with `HandlerTimeoutError` for its error handlers; None is
+        the option ``handler_timeout``, ``math.inf`` any time. Any thread.
 
         Raises:
-            TypeError: the function cannot take what it will be given.
-            ValueError: an event of the protocol's own.
+            TypeError: the function cannot take what it will be given; a ``timeout`` for
+                connect or disconnect.
+            ValueError: an event of the protocol's own; a ``timeout`` that is none.
         """
 
         check_decorator(event, "on")
 
         def register(fn: F) -> F:
             handler = self.convention.with_sid(fn, event, namespace or "/")
-            self.handlers.add(event, handler, namespace or "/", concurrent, add, source=fn)
+            where = namespace or "/"
+            self.handlers.add(event, handler, where, concurrent, add, source=fn, timeout=timeout)
             return fn
 
         return register if handler is None else register(handler)
@@ -217,6 +226,7 @@ class Server(Registering, Emitting):
         namespace: Spec | None = None,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> Callable[[F], F]: ...
     def event(
         self,
@@ -225,6 +235,7 @@ class Server(Registering, Emitting):
         namespace: Spec | None = None,
         concurrent: bool | None = None,
         add: bool = False,
+        timeout: float | None = None,
     ) -> F | Callable[[F], F]:
         """Register a handler for the event of its own name; with or without arguments.
 
@@ -236,7 +247,7 @@ class Server(Registering, Emitting):
 
         def register(fn: F) -> F:
             name = event_name(fn)
-            return self.on(name, fn, namespace, concurrent=concurrent, add=add)
+            return self.on(name, fn, namespace, concurrent=concurrent, add=add, timeout=timeout)
 
         return register if handler is None else register(handler)
 

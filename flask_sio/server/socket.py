@@ -204,9 +204,12 @@ class Socket:
         waiter = loop.waiter()
         if not loop.call(self._await_end, waiter):
             return False
-        has_left = waiter.wait(seconds)
-        if not has_left:
-            loop.run(self._await_no_more, waiter)
+        has_left = False
+        try:
+            has_left = bool(waiter.wait(seconds))
+        finally:
+            if not has_left:
+                loop.run(self._await_no_more, waiter)
         return not has_left
 
     def _await_end(self, waiter: Waiter) -> bool:

@@ -8,11 +8,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 
-from flask_sio import ConnectionRefusedError, EventRefusedError, EventRun, Namespace, Server
+from flask_sio import (
+    ConnectionRefusedError,
+    EventRefusedError,
+    EventRun,
+    HandlerTimeoutError,
+    Inject,
+    Namespace,
+    Server,
+    Socket,
+)
 from flask_sio.protocol import sio
 from flask_sio.testing import TestClient
 from tests.django.conftest import Connect
@@ -85,6 +94,39 @@ def test_every_handler_has_the_request(server: Server, connect: Connect, http: A
     client.close()
 
     assert seen == [("alice", "7", "/socket.io/")] * 5
+
+
+def test_what_handlers_are_given(server: Server, connect: Connect, http: Any) -> None:
+    """The client's socket, and what functions return that ask for the request's user."""
+    from flask_sio.mounts.django import request
+
+    def name() -> str:
+        return str(request.user.username)
+
+    @server.on("who")
+    def who(sid: str, socket: Socket, name: Annotated[str, Inject(name)], more: str) -> Any:
+        return socket.id == sid, name, more
+
+    client = connect(server, http)
+    assert client.emit("who", "more", callback=True) == [True, "alice", "more"]
+    client.close()
+
+
+def test_a_handler_whose_time_is_up(server: Server, connect: Connect, http: Any) -> None:
+    """What Django opened for it is closed, and the next handler has its own request."""
+    from flask_sio.mounts.django import request
+
+    @server.on("hang", timeout=0.03)
+    def hang(sid: str) -> None:
+        assert request.user.username == "alice"
+        server.sleep(600)
+
+    server.on("who", lambda sid: request.user.username)
+    client = connect(server, http)
+    with pytest.raises(HandlerTimeoutError, match="hang took longer"):
+        client.emit("hang")
+    assert client.emit("who", callback=True) == "alice"
+    client.close()
 
 
 def test_middleware_and_listeners_have_the_request(

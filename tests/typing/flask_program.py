@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Flask
 
 from flask_sio import (
     ConnectionRefusedError,
     EventRun,
+    Inject,
     Namespace,
     Socket,
     SocketBlueprint,
@@ -56,7 +57,7 @@ def chat(text: str, number: int = 1) -> tuple[str, int]:
 def ping(data: Any) -> None: ...
 
 
-@socketio.event(namespace="/chat")
+@socketio.event(namespace="/chat", timeout=5)
 def pong(data: Any) -> None: ...
 
 
@@ -67,6 +68,16 @@ def pay(own_id: str) -> int:
 
 
 paid: int = pay("x")
+
+
+def open_file(socket: Socket) -> Iterator[int]:
+    yield len(socket.id)
+
+
+@socketio.on("read")
+def read(size: int, number: Annotated[int, Inject(open_file)], socket: Socket) -> int:
+    return size + number + len(socket.rooms)
+
 
 # Decorators leave the type of what they decorate as it is.
 result: tuple[str, int] = chat("x", number=2)

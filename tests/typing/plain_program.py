@@ -38,7 +38,7 @@ def connect(sid: str, environ: dict[str, Any], auth: Any) -> bool:
     return True
 
 
-@server.on("ask", namespace="/")
+@server.on("ask", namespace="/", timeout=10)
 def ask(sid: str, question: str) -> str:
     try:
         answer = server.call("question", question, to=sid, timeout=3)
@@ -182,7 +182,7 @@ def news(text: str) -> int:
 chat = server.of("/chat")
 
 
-@chat.on("line", concurrent=True)
+@chat.on("line", concurrent=True, timeout=0.5)
 def line(sid: str, text: str) -> int:
     return len(text)
 

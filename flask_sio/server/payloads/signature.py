@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import inspect
 import logging
-import sys
 from collections.abc import Callable
-from functools import partial
-from types import FrameType, SimpleNamespace
-from typing import Any, NamedTuple, get_type_hints
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple
 
 from flask_sio.errors import PayloadError
+from flask_sio.server.annotations import hint_of, keep_local_names, parameters_of
 from flask_sio.server.payloads.faults import Check, read_items
 from flask_sio.server.payloads.shapes import Shapes, asks_for_model
 
@@ -68,7 +65,7 @@ class Typed:
         self._has_refused = False
         self._args: _Args | None = None
         """None while a name in the annotations is not defined yet."""
-        _keep_local_names(reads, expected)
+        keep_local_names(reads, expected)
         try:
             self._args = _Args.read(reads, expected)
         except NameError:
@@ -140,7 +137,7 @@ class _Args(NamedTuple):
             TypeError: as `typed`.
             NameError: an annotation refers to what is not defined.
         """
-        hints = [_hint(fn, each) for each in expected]
+        hints = [hint_of(fn, each) for each in expected]
         if not any(asks_for_model(hint) for hint in hints):
             return cls((), 0, None)
         shapes, checks, rest, least = Shapes(), [], None, 0
@@ -171,101 +168,22 @@ class _Args(NamedTuple):
         return read_items(zip(range(count), checks, args, strict=False))
 
 
-def _hint(fn: Function, parameter: inspect.Parameter) -> Any:
-    """Return a parameter's annotation as a type; Any for what is none.
-
-    Raises:
-        NameError: it refers to what is not defined.
-    """
-    annotation = parameter.annotation
-    if annotation is parameter.empty:
-        return Any
-    bearer, home = SimpleNamespace(__annotations__={"it": annotation}), _home(fn)
-    names = getattr(home, "__globals__", {})
-    try:
-        return get_type_hints(bearer, names, _local_names.get(home), include_extras=True)["it"]
-    except AttributeError as error:  # of a module that is being imported
-        raise NameError(str(error)) from error
-    except (SyntaxError, TypeError):  # a comment, to its author
-        return Any
-
-
-def _asks(fn: Function, parameter: inspect.Parameter) -> bool:
-    try:
-        return asks_for_model(_hint(fn, parameter))
-    except NameError:
-        return False
-
-
 def _parameters(fn: Function) -> list[inspect.Parameter] | None:
-    """Return a function's positional parameters; None if they are not known.
-
-    A wrapper that takes anything has those of what it wraps.
-    """
-    more: dict[str, Any] = {}
-    if sys.version_info >= (3, 14):  # where annotations are evaluated late, and may fail
-        from annotationlib import Format
-
-        more["annotation_format"] = Format.FORWARDREF
-    try:
-        found = inspect.signature(fn, follow_wrapped=False, **more)
-        if any(each.kind is each.VAR_POSITIONAL for each in found.parameters.values()):
-            found = inspect.signature(fn, **more)
-    except (TypeError, ValueError):
-        return None
+    """Return a function's positional parameters; None if they are not known."""
+    found = parameters_of(fn)
     kinds = (
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         inspect.Parameter.VAR_POSITIONAL,
     )
-    return [each for each in found.parameters.values() if each.kind in kinds]
+    return None if found is None else [each for each in found if each.kind in kinds]
 
 
-_local_names: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
-"""What the annotations of functions within functions mean, by function."""
-
-
-def _keep_local_names(fn: Function, expected: list[inspect.Parameter]) -> None:
-    """Keep of the names where a handler is registered those that its annotations need.
-
-    Handlers and models of an application factory are no globals.
-    """
-    home = _home(fn)
-    found = dict(_local_names.get(home, {}))
-    for each in expected:
-        while isinstance(each.annotation, str):
-            try:
-                _hint(fn, each)
-            except NameError as error:
-                name, names = error.name or "", _names_of_caller()
-                if name in found or name not in names:
-                    break
-                found[name] = names[name]
-                _local_names[home] = found
-            else:
-                break
-
-
-def _names_of_caller() -> dict[str, Any]:
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("flask_sio."):
-        frame = frame.f_back
-    return {} if frame is None else frame.f_locals
-
-
-def _home(fn: Any) -> Any:
-    """Return the function that a handler's annotations were written at."""
-    while True:
-        if isinstance(fn, partial):
-            fn = fn.func
-        elif hasattr(fn, "__wrapped__"):
-            fn = fn.__wrapped__
-        elif hasattr(fn, "__func__"):
-            fn = fn.__func__
-        elif hasattr(fn, "__globals__"):
-            return fn
-        else:
-            return type(fn).__call__
+def _asks(fn: Function, parameter: inspect.Parameter) -> bool:
+    try:
+        return asks_for_model(hint_of(fn, parameter))
+    except NameError:
+        return False
 
 
 def _name(fn: Any) -> str:
