@@ -47,6 +47,8 @@ class Endpoint:
         if request.method == "OPTIONS":
             return engine.cors.preflight(environ).send(start_response)
         session = engine.session(request)
+        if session is None or request.is_upgrade:
+            engine.loop.line_up()
         refusal = check(request, lambda _: session, engine)
         if refusal is None and not request.sid and engine.options.allow_request is not None:
             refusal = engine.hooks.admits(engine.options.allow_request, request)

@@ -35,6 +35,7 @@ from flask_sio.runtime.loop import (
     original,
 )
 from flask_sio.runtime.os_thread import OSThreads
+from flask_sio.runtime.reception import Reception
 from flask_sio.runtime.slow_lane import SlowLane
 from flask_sio.runtime.watchdog import Watchdog
 
@@ -137,6 +138,8 @@ class GeventLoop(GeventTasks):
         self._wheel = Wheel(pool.resolution_s)
         self._armed: float | None = None
         self._stalled_s = 0.0
+        self.turn: Turn | None = None
+        """Who has the job that `next_job` returned last."""
         self._ticks: list[Callable[[], None]] = []
         self._tick_due = time.monotonic() + TICK_S
         # ref=False: none of these keeps a program alive that has nothing else to do. What is
@@ -149,6 +152,7 @@ class GeventLoop(GeventTasks):
         self._ticker = self.libev.timer(TICK_S, TICK_S, ref=False)
         self._ticker.start(self._tick)
         self.slow_lane = SlowLane(self)
+        self._reception = Reception(self)
         self.watchdog = Watchdog(self, self._lag)
         self.watchdog.thread = self._thread
         self._pool = GreenletPool(self, pool)
@@ -230,8 +234,10 @@ class GeventLoop(GeventTasks):
         self._busy = True
         try:
             while ready:
-                job = ready.popleft().take_turn()
+                turn = ready.popleft()
+                job = turn.take_turn()
                 if job is not None:
+                    self.turn = turn
                     return job
             return None
         finally:
@@ -323,6 +329,7 @@ class GeventLoop(GeventTasks):
     def forget(self) -> None:
         self._jobs.clear()
         self._pool.forget()
+        self._reception.forget()
         self.stop()
 
     # -- sockets -----------------------------------------------------------------------
@@ -374,6 +381,10 @@ class GeventLoop(GeventTasks):
 
     def limit(self, seconds: float, on_overdue: Callable[[], object]) -> Limit:
         return GreenletLimit(self.libev, seconds)
+
+    def line_up(self) -> None:
+        if self._get_ident() == self._thread and not self._stopped:
+            self._reception.wait()
 
     def settle(self) -> None:
         self.call(lambda: None)

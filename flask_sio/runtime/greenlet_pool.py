@@ -18,6 +18,9 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from flask_sio.runtime.loop import (
     IDLE_S,
     IDLE_WORKERS,
+    KNOWN_LONG_S,
+    LONG_S,
+    REST,
     TURN_BUDGET_S,
     PoolOptions,
     Turn,
@@ -49,6 +52,10 @@ class GreenletPool:
         self._max = options.max_handlers or 10_000
         self._fresh = options.fresh_greenlets
         self._ready: deque[Turn] = deque()
+        self._resting: deque[Turn] = deque()
+        """Clients whose handlers have lately kept the hub: one a pass, while others wait."""
+        self._long: dict[object, float] = {}
+        """What has lately kept it, by `Turn.kind`, and until when that counts."""
         self._scheduled = False
         self._again = self._libev.timer(0.0)
         self._idle: list[greenlet] = []
@@ -68,42 +75,61 @@ class GreenletPool:
         self._idle_references, self._inside_references = self._measure_references()
 
     def ready(self, turn: Turn) -> None:
-        self._ready.append(turn)
+        if (turn.rests_until or self._long) and self._must_rest(turn):
+            self._resting.append(turn)
+        else:
+            self._ready.append(turn)
         if not self._scheduled:
             self._scheduled = True
             self._libev.run_callback(self._take_turns)
 
+    def _must_rest(self, turn: Turn) -> bool:
+        now = time.perf_counter()
+        return turn.rests_until > now or self._long.get(turn.kind(), 0.0) > now
+
     def _take_turns(self) -> None:
         """Start handlers for at most `TURN_BUDGET_S`, then let the loop poll."""
-        ready = self._ready
         self._began = time.perf_counter()
         self._until = self._began + TURN_BUDGET_S
-        while ready:
-            if self.running >= self._max:
-                self._scheduled = False  # the next handler to end schedules us again
-                self._warn_full()
-                break
-            job = self._job = self._loop.next_job(ready)
-            if job is not None:
-                self.start(job)
-                if self._is_over():
-                    break
+        self._start_those(self._ready)
+        if self._resting:
+            self._start_those(self._resting)
         self._until = 0.0
-        self._job = job = None
-        if not ready:
+        self._job = self._loop.turn = None
+        if not self._ready and not self._resting:
             self._scheduled = False
         elif self._scheduled:
             # A timer, not run_callback: those are run again and again before the poll.
             self._again.stop()
             self._again.start(self._take_turns)
 
+    def _start_those(self, waiting: deque[Turn]) -> None:
+        """Start their handlers while this pass has time, and at least one."""
+        while waiting:
+            if self.running >= self._max:
+                self._scheduled = False  # the next handler to end schedules us again
+                self._warn_full()
+                break
+            job = self._job = self._loop.next_job(waiting)
+            if job is not None:
+                self.start(job)
+                if self._is_over():
+                    break
+
     def _is_over(self) -> bool:
         """Whether the time of this pass is used up, now that a job has ended or waits."""
         before, self._began = self._began, time.perf_counter()
+        took = self._began - before
+        turn = self._loop.turn
+        if took > LONG_S and turn is not None and self._job is not None:
+            turn.rests_until = max(turn.rests_until, self._began) + took * REST
+            kind = turn.kind(self._job)
+            if kind is not None:
+                self._long[kind] = self._began + KNOWN_LONG_S
+            if took > HELD_S:
+                self._loop.watchdog.held(self._job, took)
         if self._began <= self._until:
             return False
-        if self._job is not None and self._began - before > HELD_S:
-            self._loop.watchdog.held(self._job, self._began - before)
         self._until = 0.0
         self._job = None
         return True
@@ -138,7 +164,7 @@ class GreenletPool:
                 job = None
                 self._hub.handle_error(self, *sys.exc_info())
             self.running -= 1
-            if self._ready and not self._scheduled:
+            if (self._ready or self._resting) and not self._scheduled:
                 self._scheduled = True
                 self._libev.run_callback(self._take_turns)
             if job is None or self._fresh or self._stopped:
@@ -213,10 +239,14 @@ class GreenletPool:
     def forget(self) -> None:
         """In a forked child: run nothing that the parent is going to run."""
         self._ready.clear()
+        self._resting.clear()
         self._again.stop()
 
     def _trim(self) -> None:
-        """End the workers that nobody needed for `IDLE_S` seconds."""
+        """End the workers that nobody needed for `IDLE_S` seconds; forget what is long past."""
+        if self._long:
+            now = time.perf_counter()
+            self._long = {kind: until for kind, until in self._long.items() if until > now}
         idle = len(self._idle)
         self._fewest_idle = min(self._fewest_idle, idle)
         now = time.monotonic()

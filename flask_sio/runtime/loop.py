@@ -53,6 +53,12 @@ TURN_BUDGET_S = 0.002
 
 Plain HTTP beside 1,000 active sockets: 4.5 ms with it, 412 ms without.
 """
+LONG_S = 0.001
+"""A handler that keeps the hub longer than this has cost the others time."""
+REST = 10
+"""For how many times that time its client then lets those go first who have cost none."""
+KNOWN_LONG_S = 1.0
+"""How long what runs the same handler counts as long, too."""
 TICK_S = 0.2
 """How often a loop looks at its own lag and whether its worker is to stop."""
 STALL_S = 0.05
@@ -88,8 +94,14 @@ class Watch(Protocol):
 class Turn(Protocol):
     """Somebody on the ready queue: one client with a handler to run."""
 
+    rests_until: float
+    """Until when, by `time.perf_counter`, it lets others go first; 0 at the start. The pool's."""
+
     def take_turn(self) -> Callable[[], object] | None:
         """Return the next job, or None if there is none any more. Owner's turn."""
+
+    def kind(self, job: Callable[[], object] | None = None) -> object:
+        """Return what tells how long the next job may take, or one it has returned; or None."""
 
 
 class TimeIsUp(BaseException):
@@ -204,6 +216,9 @@ class Loop(Tasks, Protocol):
         After them a greenlet is interrupted wherever it waits. A thread is where it waits in
         a `waiter` or `sleep`, and if it is elsewhere then, ``on_overdue`` is called in a turn.
         """
+
+    def line_up(self) -> None:
+        """Wait, in a request for a session or a WebSocket, for those who came before."""
 
     def settle(self) -> None:
         """Let what was asked for until now have its turn, and what is due. Not in a turn."""

@@ -367,6 +367,9 @@ class ThreadLoop(ThreadTasks):
     def limit(self, seconds: float, on_overdue: Callable[[], object]) -> Limit:
         return ThreadLimit(self, seconds, on_overdue)
 
+    def line_up(self) -> None:
+        """Each request has a thread of its own, and the system shares them out."""
+
     def settle(self) -> None:
         self.call(lambda: None)
 

@@ -42,6 +42,11 @@ class Job(Protocol):
         """Run it, on a worker. Must not raise an Exception."""
 
 
+def _function(job: Job) -> object:
+    handler = getattr(job, "handler", None)
+    return None if handler is None else handler.fn
+
+
 class Mailbox:
     """The jobs of one client, and which of them runs."""
 
@@ -56,6 +61,7 @@ class Mailbox:
         "_on_slow",
         "_slow_timer",
         "on_idle",
+        "rests_until",
         "running",
     )
 
@@ -64,6 +70,7 @@ class Mailbox:
         self._on_slow = on_slow
         self._jobs: deque[Job] | None = None  # an empty deque weighs 0.6 KB
         self._bytes = 0
+        self.rests_until = 0.0
         self.running: Job | None = None
         """The one that the others wait for."""
         self.on_idle: Callable[[], object] | None = None
@@ -143,6 +150,12 @@ class Mailbox:
                 self._watch_slow()
         # Not `running` read by the worker: by then another may be overtaking this one.
         return partial(self._run, job)
+
+    def kind(self, job: Callable[[], object] | None = None) -> object:
+        """Return the function that the next job calls, or one that was taken; None for none."""
+        if isinstance(job, partial):
+            return _function(job.args[0])
+        return _function(self._jobs[0]) if self._jobs else None
 
     def _run(self, job: Job) -> None:
         try:

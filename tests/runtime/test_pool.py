@@ -469,11 +469,16 @@ def test_what_is_left_for_a_later_pass_keeps_the_hub_running() -> None:
     module = _module("gevent")
 
     class Turn:
+        rests_until = 0.0
+
         def __init__(self, job: Any) -> None:
             self.job = job
 
         def take_turn(self) -> Any:
             return self.job
+
+        def kind(self, job: Any = None) -> Any:
+            return None
 
     def hold() -> None:
         until = time.perf_counter() + 2 * module.TURN_BUDGET_S

@@ -40,6 +40,9 @@ LEFT = ("connections", "streams", "sockets", "rooms", "joined", "lobby", "timers
 MEMORY_MB = 30
 """By how much memory may be above what it was after the first clients."""
 CROWD_MB_PER_ATTACKER = 0.5
+CROWD_REST_S = 0.4
+"""How long an honest client of a crowd rests at most before an event: people do, and clients
+that never rest keep the server busy by themselves."""
 CROWD_MB = 60
 """The bound on a crowd: what the options of `app.py` let each keep, most much less, and a base."""
 
@@ -114,8 +117,8 @@ async def crowd(
 ) -> None:
     port = server.port
     await crew(port, (honests, 0, 1), 2, seed)
-    alone, _ = await crew(port, (honests, 0, 0), 4, seed)
-    print(f"{server.name}: without attackers {delays(alone)}")
+    alone, _ = await crew(port, (honests, 0, 0), 4, seed, rest_s=CROWD_REST_S)
+    print(f"{server.name}: without attackers {delays(alone)}", flush=True)
     before = await get(port, "/state")
     peak, stop = [before["rss_kb"]], asyncio.Event()
 
@@ -129,7 +132,7 @@ async def crowd(
         attack = asyncio.get_running_loop().run_in_executor(
             elsewhere, attack_apart, port, attackers, seconds, seed + 1, tuple(kinds)
         )
-        good, _ = await crew(port, (honests, 0, 0), seconds, seed + 2)
+        good, _ = await crew(port, (honests, 0, 0), seconds, seed + 2, rest_s=CROWD_REST_S)
         others = await attack
     stop.set()
     await watching

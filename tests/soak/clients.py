@@ -37,10 +37,16 @@ class Book:
 
 
 class Honest:
-    """One session that keeps to the rules; ``dies`` says how likely it is to break off."""
+    """One session that keeps to the rules.
 
-    def __init__(self, port: int, book: Book, dice: random.Random, dies: float = 0.0) -> None:
-        self.port, self.book, self.dice, self.dies = port, book, dice, dies
+    ``dies`` says how likely it is to break off, ``rest_s`` how long it rests at most, in
+    seconds, before each event.
+    """
+
+    def __init__(
+        self, port: int, book: Book, dice: random.Random, dies: float = 0.0, rest_s: float = 0.0
+    ) -> None:
+        self.port, self.book, self.dice, self.dies, self.rest_s = port, book, dice, dies, rest_s
         self.link: Link
         self._acks: dict[int, asyncio.Future[None]] = {}
         self._number = 0
@@ -84,11 +90,17 @@ class Honest:
         return asyncio.create_task(self._read())
 
     async def _act(self) -> None:
+        if self.rest_s:
+            await asyncio.sleep(self.dice.random() * self.rest_s)
         dice = self.dice.random()
-        if dice < 0.6:
+        if dice < 0.1:
+            token = self.book.token()
+            await self._ask("nap", json.dumps(token))
+            self.book.acked.append(token)
+        elif dice < 0.6:
             token = self.book.token()
             began = time.perf_counter()
-            await self._ask("nap" if dice < 0.1 else "work", json.dumps(token))
+            await self._ask("work", json.dumps(token))
             self.book.latencies.append(time.perf_counter() - began)
             self.book.acked.append(token)
         elif dice < 0.7:

@@ -26,12 +26,12 @@ async def guarded(work: Awaitable[None]) -> None:
         pass
 
 
-async def honest(port: int, book: Book, dice: random.Random, until: float) -> None:
+async def honest(port: int, book: Book, dice: random.Random, until: float, rest_s: float) -> None:
     """Come again and again, each time by another transport."""
     while time.monotonic() < until:
         kind, revision = dice.choice(KINDS)
         try:
-            await Honest(port, book, dice).run(kind, revision, dice.randrange(4, 12))
+            await Honest(port, book, dice, rest_s=rest_s).run(kind, revision, dice.randrange(4, 12))
         except Exception as error:
             book.wrong.append(f"{kind} of revision {revision}: {error!r}")
         book.sessions[f"{kind} {revision}"] += 1
@@ -57,8 +57,12 @@ async def crew(
     seconds: float,
     seed: int,
     kinds: Collection[str] = ATTACKS,
+    rest_s: float = 0.0,
 ) -> tuple[Book, Book]:
-    """Run so many honest clients, fickle ones, and attackers of each of these kinds."""
+    """Run so many honest clients, fickle ones, and attackers of each of these kinds.
+
+    Honest ones rest up to ``rest_s`` seconds before each event.
+    """
     until = time.monotonic() + seconds
     good, others = Book(), Book()
     honests, fickles, attackers = counts
@@ -67,7 +71,7 @@ async def crew(
     def own() -> random.Random:
         return random.Random(dice.random())
 
-    work: list[Any] = [honest(port, good, own(), until) for _ in range(honests)]
+    work: list[Any] = [honest(port, good, own(), until, rest_s) for _ in range(honests)]
     work += [fickle(port, others, own(), until) for _ in range(fickles)]
     for name in kinds:
         work += [attacker(port, name, others, own(), until) for _ in range(attackers)]
