@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import gevent
@@ -181,7 +182,7 @@ def test_newcomers_are_taken_in_a_few_a_pass_in_their_order() -> None:
             gevent.spawn(newcomer, number)
         loop.later(each_pass)
         until(loop, lambda: len(order) == 20)
-        most.append(max(b - a for a, b in zip(passes, passes[1:], strict=False)))
+        most.append(max(b - a for a, b in pairwise(passes)))
 
     on_a_loop(main)
     assert order == list(range(20))
