@@ -54,7 +54,7 @@ class GreenletPool:
         self._ready: deque[Turn] = deque()
         self._resting: deque[Turn] = deque()
         """Clients whose handlers have lately kept the hub: one a pass, while others wait."""
-        self._long: dict[object, float] = {}
+        self._long: dict[int | None, float] = {}
         """What has lately kept it, by `Turn.kind`, and until when that counts."""
         self._scheduled = False
         self._again = self._libev.timer(0.0)

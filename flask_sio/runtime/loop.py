@@ -100,7 +100,7 @@ class Turn(Protocol):
     def take_turn(self) -> Callable[[], object] | None:
         """Return the next job, or None if there is none any more. Owner's turn."""
 
-    def kind(self, job: Callable[[], object] | None = None) -> object:
+    def kind(self, job: Callable[[], object] | None = None) -> int | None:
         """Return what tells how long the next job may take, or one it has returned; or None."""
 
 

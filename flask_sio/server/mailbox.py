@@ -42,9 +42,9 @@ class Job(Protocol):
         """Run it, on a worker. Must not raise an Exception."""
 
 
-def _function(job: Job) -> object:
+def _function(job: Job) -> int | None:
     handler = getattr(job, "handler", None)
-    return None if handler is None else handler.fn
+    return None if handler is None else id(handler.fn)  # it need not be hashable
 
 
 class Mailbox:
@@ -151,8 +151,8 @@ class Mailbox:
         # Not `running` read by the worker: by then another may be overtaking this one.
         return partial(self._run, job)
 
-    def kind(self, job: Callable[[], object] | None = None) -> object:
-        """Return the function that the next job calls, or one that was taken; None for none."""
+    def kind(self, job: Callable[[], object] | None = None) -> int | None:
+        """Return an id of what the next job calls, or one that was taken; None for none."""
         if isinstance(job, partial):
             return _function(job.args[0])
         return _function(self._jobs[0]) if self._jobs else None

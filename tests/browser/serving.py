@@ -30,7 +30,7 @@ CHROMIUM_ARGS = [
     "--disable-sync",
 ]
 # Long enough for a machine that is busy; what passes never waits for it.
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 START_S = 20.0
 STOP_S = 10.0
 

@@ -51,14 +51,16 @@ def hold(seconds: float) -> None:
 class Client:
     """One with a job for each of its turns."""
 
-    def __init__(self, name: str, ran: list[str], kind: object = None, takes: float = 0.0) -> None:
+    def __init__(
+        self, name: str, ran: list[str], kind: int | None = None, takes: float = 0
+    ) -> None:
         self.rests_until = 0.0
         self.name, self.ran, self.handler, self.takes = name, ran, kind, takes
 
     def take_turn(self) -> Any:
         return self.work
 
-    def kind(self, job: Any = None) -> object:
+    def kind(self, job: Any = None) -> int | None:
         return self.handler
 
     def work(self) -> None:
@@ -103,13 +105,13 @@ def test_a_client_whose_handler_was_long_lets_others_go_first() -> None:
 def test_what_is_known_to_be_long_waits_whoever_asks_for_it() -> None:
     """A crowd that has never been here before does not come before others by that."""
     ran: list[str] = []
-    report = object()
+    report = 1
 
     def main(loop: GeventLoop) -> None:
         loop.ready(Client("first", ran, report, takes=2 * LONG_S))
         until(loop, lambda: ran)
         ran.clear()
-        for name, kind in (("d", report), ("e", report), ("f", object()), ("g", None)):
+        for name, kind in (("d", report), ("e", report), ("f", 2), ("g", None)):
             loop.ready(Client(name, ran, kind))
         until(loop, lambda: len(ran) == 4)
 
@@ -152,7 +154,7 @@ def test_what_was_long_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
     def main(loop: GeventLoop) -> None:
-        loop.ready(Client("long", ran, object(), takes=2 * LONG_S))
+        loop.ready(Client("long", ran, 1, takes=2 * LONG_S))
         until(loop, lambda: ran and not loop._pool._long)
 
     on_a_loop(main)
