@@ -14,7 +14,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --quiet --disable-pip-version-check
 NPM := $(shell command -v npm 2>/dev/null)
 # What mypy reads beside the package, as far as it exists.
-TYPED := $(wildcard tests/typing)
+TYPED := $(wildcard tests/typing benchmarks)
 
 .PHONY: help run test check lint docs bench bench-quick bench-micro bench-growth bench-workers fuzz soak client
 .DELETE_ON_ERROR:

@@ -11,15 +11,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import gevent
-from flask import Flask, request
+from flask import Flask
 from werkzeug.test import EnvironBuilder
 
 from benchmarks.measuring import core
 from benchmarks.report import table
-from flask_sio import Server, SocketIO, emit
+from flask_sio import Server, SocketIO, emit, request
 from flask_sio.adapters.rooms import Rooms
 from flask_sio.engine.memory import masked
 from flask_sio.engine.websocket import WebSocket
@@ -45,15 +46,19 @@ def best_us(fn: Callable[[], object], each: int, runs: int) -> float:
     return best / each * 1e6
 
 
+def decoded(text: str) -> object:
+    return sio.Decoder().feed(text)
+
+
 def codec() -> Iterator[Case]:
     for size in (32, 1024):
         data = ["echo", "x" * size]
         packet, text = sio.Packet(sio.EVENT, "/", data), JsonCodec().dumps(data)
         ours = JsonCodec(use_orjson=False)
-        yield f"codec: decode an event, {size} B", 1, lambda t="2" + text: sio.Decoder().feed(t)
-        yield f"codec: encode an event, {size} B", 1, lambda p=packet, c=ours: sio.encode(p, c)
+        yield f"codec: decode an event, {size} B", 1, partial(decoded, "2" + text)
+        yield f"codec: encode an event, {size} B", 1, partial(sio.encode, packet, ours)
         if JsonCodec()._orjson_options is not None:
-            yield f"codec: encode with orjson, {size} B", 1, lambda p=packet: sio.encode(p)
+            yield f"codec: encode with orjson, {size} B", 1, partial(sio.encode, packet)
     binary = sio.Packet(sio.EVENT, "/", ["echo", b"x" * 1024])
     yield "codec: encode a binary event, 1024 B", 1, lambda: sio.encode(binary)
 
@@ -62,8 +67,8 @@ def framing() -> Iterator[Case]:
     for size in (45, 1024):
         payload = b"x" * size
         wire, decoder = masked(websocket.TEXT, payload), websocket.Decoder(1 << 20)
-        yield f"framing: decode {size} B", 1, lambda d=decoder, w=wire: d.feed(w)
-        yield f"framing: frame {size} B", 1, lambda p=payload: websocket.frame(websocket.TEXT, p)
+        yield f"framing: decode {size} B", 1, partial(decoder.feed, wire)
+        yield f"framing: frame {size} B", 1, partial(websocket.frame, websocket.TEXT, payload)
 
 
 class Sink:
@@ -75,7 +80,7 @@ class Sink:
     def __init__(self) -> None:
         self.sent = 0
 
-    def attach(self, receiver: Any) -> Sink:
+    def attach(self, receiver: Any) -> Any:
         return self
 
     def send(self, data: bytes, *, first: bool = False) -> None:
@@ -153,11 +158,11 @@ def context(app: Flask, socketio: SocketIO) -> Iterator[Case]:
         with app.request_context(environ):
             pass
 
-    yield "context: of an event", 1, lambda: invoke(socket, "x", lambda: None, ())
+    yield "context: of an event", 1, lambda: invoke(socket, "x", lambda: None, (), "event")
     yield (
         "context: of an event that reads request.sid",
         1,
-        lambda: invoke(socket, "x", lambda: request.sid, ()),
+        lambda: invoke(socket, "x", lambda: request.sid, (), "event"),
     )
     yield "context: Flask's own request_context", 1, with_request
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
 
-extension = importlib.import_module(os.environ["BENCH_EXTENSION"])
+if TYPE_CHECKING:
+    import flask_sio as extension
+else:
+    extension = importlib.import_module(os.environ["BENCH_EXTENSION"])
 emit, join_room, leave_room = extension.emit, extension.join_room, extension.leave_room
 
 app = Flask(__name__)
