@@ -28,7 +28,7 @@ from flask_sio.extension.context import (
     read_request,
 )
 from flask_sio.extension.hooks import Hooks
-from flask_sio.extension.identity import identifying
+from flask_sio.extension.identity import has_flask_login, identifying
 from flask_sio.extension.sessions import SESSION_KEY, Sessions
 from flask_sio.extension.settings import OWN_OPTIONS, Extension
 from flask_sio.server.around import note_handled
@@ -96,7 +96,7 @@ class FlaskConvention(Adapting):
             return bool(
                 client_connected.receivers
                 or self.extension.identifier is not None
-                or hasattr(self.app, "login_manager")
+                or has_flask_login(self.app)
             )
         return bool(client_disconnected.receivers)
 
@@ -162,6 +162,7 @@ class FlaskConvention(Adapting):
         return self._within(context, handle, ())
 
     def _within(self, context: EventContext, fn: Function, args: tuple[Any, ...]) -> Any:
+        """Run it in a context, as an event's handler but for what that does of errors."""
         context.open()
         try:
             answer = fn(*args)
@@ -273,13 +274,7 @@ class FlaskConvention(Adapting):
             return
         context = EventContext(self, socket, kind, args)
         details = {} if kind == "connect" else {"reason": args[0]}
-        context.open()
-        try:
-            self._send(signal, socket, **details)
-        except BaseException as error:
-            context.pop(error)
-            raise
-        context.pop()
+        self._within(context, lambda: self._send(signal, socket, **details), ())
 
     def _send(self, signal: Any, socket: Socket, **details: Any) -> None:
         details.update(sid=socket.id, namespace=socket.namespace)
@@ -385,11 +380,7 @@ class FlaskConvention(Adapting):
         is_one = extension.manage_session and extension.session_scope == "connection"
         if is_one and SESSION_KEY not in socket.environ:
             context = EventContext(self, socket, None, ())
-            context.open()
-            try:
-                self.sessions.open(context)
-            finally:
-                context.pop()
+            self._within(context, self.sessions.open, (context,))
 
 
 def _is_user(room: Any) -> bool:

@@ -17,10 +17,12 @@ from flask_sio.server.calling import cut, name_of
 from flask_sio.server.users import LOGIN_MESSAGE, user_id
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from flask_sio.extension.context import EventContext
     from flask_sio.extension.convention import FlaskConvention
 
-__all__ = ["identifying", "login_required"]
+__all__ = ["has_flask_login", "identifying", "login_required"]
 
 Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
@@ -104,7 +106,7 @@ def _current_user_id(context: EventContext) -> str | None:
     convention = context.convention
     if context.message == "connect":
         return user_id(_identified(context))
-    if convention.extension.identifier is None and hasattr(convention.app, "login_manager"):
+    if convention.extension.identifier is None and has_flask_login(convention.app):
         return user_id(_flask_login_user())
     return context.socket.user
 
@@ -120,9 +122,13 @@ def _identified(context: EventContext) -> Any:
     if identify is not None:
         context.user = identify(context.socket.auth)
     else:
-        has_login = hasattr(convention.app, "login_manager")
-        context.user = _flask_login_user() if has_login else None
+        context.user = _flask_login_user() if has_flask_login(convention.app) else None
     return context.user
+
+
+def has_flask_login(app: Flask) -> bool:
+    """Whether the app has Flask-Login, whose user counts where `SocketIO.identify` says none."""
+    return hasattr(app, "login_manager")
 
 
 def _flask_login_user() -> Any:
