@@ -386,6 +386,9 @@ class Socket:
         pending, self._pending = self._pending, None
         for encoded in pending or ():
             send(encoded)
+        presence = self.client.server.presence
+        if presence.is_watched and self.user is not None:
+            presence.came(self)
 
     def refuse(self, refusal: Encoded) -> None:
         """Send a CONNECT_ERROR to a client that may not connect, and forget it."""
@@ -397,6 +400,9 @@ class Socket:
 
     def start_leaving(self) -> None:
         """Take and give no more; rooms and session last until its disconnect handler ends."""
+        presence = self.client.server.presence
+        if presence.is_watched and self.user is not None and self.state == "connected":
+            presence.left(self)
         self.state = "leaving"
         self._pending = None
         if self._acks is not None:
