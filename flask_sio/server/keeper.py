@@ -67,6 +67,11 @@ class Keeper:
         """Whether nobody is here, and nothing of anybody is still to be told."""
         return not self._entries
 
+    @property
+    def told(self) -> list[Key]:
+        """Of whom "online" was told, and "offline" not yet."""
+        return [key for key, entry in self._entries.items() if entry.is_told]
+
     # -- what servers say --------------------------------------------------------------
 
     def here(self, key: Key, server: str, number: int) -> None:

@@ -11,7 +11,9 @@ The rules that let everything be told once:
   everybody has heard what was said before that, since a bus keeps the order between two
   servers. So each hands over what it has kept for those who keep it now, and says so.
 * Once all have done so, each *settles*: only then its `Keeper` tells anything. What it hears
-  until then is noted.
+  until then is kept in mind.
+* The keeper of a user notes what it tells with the *deputy*, which is the keeper once this one
+  has died: a user may have been nowhere else.
 """
 
 from __future__ import annotations
@@ -46,8 +48,12 @@ class Keepers:
     ) -> None:
         """``on_idle`` is called when there is nobody here, and nobody to be kept."""
         self._server = server
+        self._tell = tell
         self._on_idle = on_idle
-        self._keeper = Keeper(server.options.presence_grace, lambda: server.engine.loop, tell)
+        grace_s = server.options.presence_grace
+        self._keeper = Keeper(grace_s, lambda: server.engine.loop, self._told)
+        self._notes: dict[Key, str] = {}
+        """Users of whom "online" was told, and who did that, where this one is the deputy."""
         self._users: dict[Key, int] = {}
         """This server's own: 0 if it knows that "online" was told, else the number of their coming.
 
@@ -146,6 +152,7 @@ class Keepers:
         self._users.clear()
         self._views.clear()
         self._done.clear()
+        self._notes.clear()
         self._awaited.clear()
         self._takes_part = False
 
@@ -167,7 +174,8 @@ class Keepers:
     def lost(self, server: str) -> None:
         """Learn that a server has gone."""
         if self._takes_part:
-            self._is_out(server)
+            noted = [key for key, keeper in self._notes.items() if keeper == server]
+            self._is_out(server, noted)
 
     def hear(self, server: str, word: Word, answer: Callable[[Body], object]) -> None:
         """Take what another server says."""
@@ -179,6 +187,8 @@ class Keepers:
                 answer(words.OUT)
         elif kind == "anew":
             self._begins_anew(server)
+        elif kind == "void":
+            self._drop_notes(server)
         elif kind == "view":
             if word.view is None:
                 self._is_out(server)
@@ -207,6 +217,11 @@ class Keepers:
                 continue  # it has left since
             elif kind == "here":
                 keeper.here(key, server, *more)
+            elif kind == "noted":
+                if more[0]:
+                    self._notes[key] = server
+                else:
+                    self._notes.pop(key, None)
             else:
                 keeper.gone(key, server)
 
@@ -218,7 +233,11 @@ class Keepers:
         if is_new:
             self._look_around()
 
-    def _is_out(self, server: str) -> None:
+    def _drop_notes(self, server: str) -> None:
+        self._notes = {key: keeper for key, keeper in self._notes.items() if keeper != server}
+
+    def _is_out(self, server: str, noted: Iterable[Key] = ()) -> None:
+        """Go on without a server, and with those whom it has kept and could not hand over."""
         self._awaited.discard(server)
         if self._views.pop(server, None) is None:
             self._look()
@@ -226,6 +245,9 @@ class Keepers:
         self._done.pop(server, None)
         self._keeper.is_settled = False
         self._keeper.lost(server)
+        for key in noted:
+            self._keeper.kept(key, None)
+        self._drop_notes(server)
         self._look_around()
         self._heard_enough()
 
@@ -261,13 +283,30 @@ class Keepers:
                 self._say(other, words.rows_of("kept", handed.get(other, ())))
                 self._say(other, (words.done(self._view),))
         if all(view == self._view for view in self._done.values()):
+            self._say_to_all((words.VOID,))
             self._keeper.settle()
+            self._note(self._keeper.told, True)
 
-    def _keeper_of(self, key: Key) -> str:
+    def _told(self, event: PresenceEvent, key: Key) -> None:
+        self._tell(event, key)
+        self._note((key,), event == "online")
+
+    def _note(self, keys: Iterable[Key], is_online: bool) -> None:
+        """Let deputies know of whom it was told that they are online, or are so no more."""
+        noted: dict[str, list[tuple[str, str, bool]]] = {}
+        for key in keys if self._views else ():
+            deputy = self._keeper_of(key, besides=self._own)
+            noted.setdefault(deputy, []).append((*key, is_online))
+        for deputy, rows in noted.items():
+            self._say(deputy, words.rows_of("noted", rows))
+
+    def _keeper_of(self, key: Key, besides: str = "") -> str:
+        """Return who keeps a user; ``besides``: if that server was not there."""
         if not self._views:
             return self._own
         number = _number("\n".join(key))
-        return max(self._seeds, key=lambda each: (number ^ each[0]) * _SPREAD & _MASK)[1]
+        seeds = [each for each in self._seeds if each[1] != besides] if besides else self._seeds
+        return max(seeds, key=lambda each: (number ^ each[0]) * _SPREAD & _MASK)[1]
 
     def _is_own(self, key: Key) -> bool:
         return self._keeper_of(key) == self._own

@@ -41,6 +41,7 @@ class Presence:
 
     def forget(self) -> None:
         """In a forked child, where the users are the parent's: have none."""
+        self._is_ending = False
         self._sids: dict[Key, set[str]] = {}
         self._keepers = Keepers(self._server, self._tell, self._may_rest)
         self._telling: Telling[tuple[Callable[..., object], Key]] = Telling(
@@ -119,15 +120,25 @@ class Presence:
 
     def end(self) -> None:
         """Let others keep what is kept here: this server ends. Any thread; never blocks."""
+        self._is_ending = True
         loop = self._server.engine.running
         if loop is not None:
             loop.run(self._keepers.end)
 
+    @property
+    def needs_heir(self) -> bool:
+        """Whether users are kept here that could be handed over, if only somebody was there.
+
+        In a reload new workers come, with their first request; else the grace ends.
+        """
+        return not (self._is_ending or self._keepers.is_idle or self._server.present_adapter.others)
+
     def _may_rest(self) -> None:
         """Need no loop that is there for test clients only, once nothing is left to tell."""
         engine = self._server.engine
-        if not (engine.is_serving or self._sids or self._telling.is_busy):
-            engine.loop.soon(self._rest)
+        is_needed = engine.is_serving or self._sids or self._telling.is_busy
+        if engine.running is not None and not is_needed:
+            engine.running.soon(self._rest)
 
     def _rest(self) -> None:
         if self._keepers.is_idle and not (self._sids or self._telling.is_busy):

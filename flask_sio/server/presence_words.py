@@ -12,6 +12,9 @@
 ``["view", view]``    whom it counts among those who take part, as a digest; null: not
                       itself
 ``["done", view]``    it has handed over what others keep in this view
+``["void"]``          what it has noted is void; ``noted`` follows
+``["noted", rows]``   the receiver is next to keep these users, should the sender die:
+                      ``[namespace, user, whether it was told that they are online]``
 ===================== ==============================================================
 """
 
@@ -25,14 +28,14 @@ from typing import Any, Literal, NamedTuple, get_args
 from flask_sio.errors import ProtocolError
 from flask_sio.protocol.sio import Body
 
-__all__ = ["ANEW", "OUT", "Word", "done", "read", "rows_of", "view"]
+__all__ = ["ANEW", "OUT", "VOID", "Word", "done", "read", "rows_of", "view"]
 
-Kind = Literal["anew", "here", "gone", "kept", "told", "view", "done"]
+Kind = Literal["anew", "here", "gone", "kept", "told", "view", "done", "void", "noted"]
 
 ROWS = 1000
 """Of one message: a user's id may be long, and others want their turn in between."""
 
-_WIDTHS: dict[str, int] = {"here": 3, "gone": 2, "kept": 3, "told": 3}
+_WIDTHS: dict[str, int] = {"here": 3, "gone": 2, "kept": 3, "told": 3, "noted": 3}
 
 
 class Word(NamedTuple):
@@ -48,6 +51,7 @@ def _body(*parts: Any) -> Body:
 
 
 ANEW = _body("anew")
+VOID = _body("void")
 OUT = _body("view", None)
 """The sender takes no part, or no more."""
 
@@ -80,7 +84,7 @@ def read(body: Body) -> Word:
         kind, *rest = value
         if kind not in get_args(Kind):
             raise ValueError(kind)
-        if kind == "anew":
+        if kind in ("anew", "void"):
             return Word(kind)
         (content,) = rest
         if kind in ("view", "done"):
@@ -98,6 +102,8 @@ def _check(kind: str, row: Any) -> None:
     _need(isinstance(row[0], str) and isinstance(row[1], str))
     if kind in ("here", "told"):
         _need(type(row[2]) is int)
+    elif kind == "noted":
+        _need(isinstance(row[2], bool))
     elif kind == "kept":
         _need(row[2] is None or (isinstance(row[2], (int, float)) and 0 <= row[2] < 1e9))
 

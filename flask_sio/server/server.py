@@ -159,7 +159,9 @@ class Server(Registering, Emitting):
             )
 
     def _has_clients(self) -> bool:
-        return any(space.rooms.everyone for space in self._spaces.values())
+        if any(space.rooms.everyone for space in self._spaces.values()):
+            return True
+        return self.mesh.is_due and self.presence.needs_heir
 
     def handle_request(
         self, environ: dict[str, Any], start_response: Callable[..., Any]

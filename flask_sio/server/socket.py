@@ -381,14 +381,14 @@ class Socket:
     def accept(self) -> None:
         """Tell the client that it is connected, then what was emitted to it meanwhile."""
         self.state = "connected"
+        presence = self.client.server.presence
+        if presence.is_watched and self.user is not None:
+            presence.came(self)
         send = self.client.connection.send
         send(self.client.server.codec.encode_control(self.client.welcome(self)))
         pending, self._pending = self._pending, None
         for encoded in pending or ():
             send(encoded)
-        presence = self.client.server.presence
-        if presence.is_watched and self.user is not None:
-            presence.came(self)
 
     def refuse(self, refusal: Encoded) -> None:
         """Send a CONNECT_ERROR to a client that may not connect, and forget it."""

@@ -207,7 +207,7 @@ def test_listeners_run_in_an_application_context() -> None:
     site.socketio.init_app(second)
 
     @site.socketio.on_presence("offline")
-    async def offline(namespace: str, user: str) -> None:
+    def offline(namespace: str, user: str) -> None:
         log.add((current_app.name, user))
 
     for number, app in enumerate([site.app, second]):

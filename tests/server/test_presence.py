@@ -209,7 +209,6 @@ def test_a_listener_that_comes_late(runtime: Runtime) -> None:
     )
     with plain(runtime, server) as live:
         ann = Peer(live, ANN)
-        live.settle()  # it has been told that it is in, in a turn that may not have ended
         server.on_presence("online", lambda *args: log.add(("online", *args)))
         server.on_presence("offline", lambda *args: log.add(("offline", *args)))
         more, bob = Peer(live, ANN), Peer(live, BOB)
