@@ -97,6 +97,8 @@ class Presence:
             ProtocolError: no server says that.
         """
         word, loop = words.read(body), self._server.engine.running
+        if word.kind == "kept" and not self.is_watched:
+            return  # nobody here could be told
         if loop is not None:
             loop.run(self._keepers.hear, server, word, answer)
         elif word.view is not None:
@@ -119,11 +121,9 @@ class Presence:
             loop.run(self._keepers.lost, server)
 
     def end(self) -> None:
-        """Let others keep what is kept here: this server ends. Any thread; never blocks."""
+        """Let others keep what is kept here: this server ends."""
         self._is_ending = True
-        loop = self._server.engine.running
-        if loop is not None:
-            loop.run(self._keepers.end)
+        self._keepers.end()
 
     @property
     def needs_heir(self) -> bool:

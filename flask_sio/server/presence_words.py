@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, Literal, NamedTuple, get_args
 
 from flask_sio.errors import ProtocolError
@@ -33,7 +32,9 @@ __all__ = ["ANEW", "OUT", "VOID", "Word", "done", "read", "rows_of", "view"]
 Kind = Literal["anew", "here", "gone", "kept", "told", "view", "done", "void", "noted"]
 
 ROWS = 1000
-"""Of one message: a user's id may be long, and others want their turn in between."""
+"""Of one message: others want their turn in between."""
+CHARS = 1_000_000
+"""Of one message: a user's id may be long, and what workers can send each other is bounded."""
 
 _WIDTHS: dict[str, int] = {"here": 3, "gone": 2, "kept": 3, "told": 3, "noted": 3}
 
@@ -68,8 +69,15 @@ def done(digest: str) -> Body:
 
 def rows_of(kind: Kind, rows: Iterable[Sequence[Any]]) -> Iterator[Body]:
     """Give the messages that say something of so many users; none for nobody."""
-    left = iter(rows)
-    while some := list(islice(left, ROWS)):
+    some: list[Sequence[Any]] = []
+    chars = 0
+    for row in rows:
+        some.append(row)
+        chars += len(row[0]) + len(row[1])
+        if len(some) == ROWS or chars >= CHARS:
+            yield _body(kind, some)
+            some, chars = [], 0
+    if some:
         yield _body(kind, some)
 
 

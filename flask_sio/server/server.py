@@ -424,7 +424,8 @@ class Server(Registering, Emitting):
         Stock clients reconnect by themselves. Returns False if some were left after
         ``timeout`` seconds. Any thread.
         """
-        self.presence.end()
+        if self.engine.running is not None:
+            self.engine.running.call(self.presence.end)
         self._adapter.close()  # not `adapter`, which would join others first
         return self.engine.shutdown(timeout)
 

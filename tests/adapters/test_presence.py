@@ -228,7 +228,7 @@ def test_the_end_of_a_server(kind: Kind, runtime: Runtime) -> None:
 
 
 def test_a_server_that_dies(runtime: Runtime) -> None:
-    """Without a farewell: also of users whom it kept, and who were nowhere else, or had just left."""
+    """Without a farewell: also of those it kept who were nowhere else, or had just left."""
     with crew_of("mesh", runtime, 3, 1.5) as crew:
         peers = crew.everybody()
         dead = crew.lives[0].server
