@@ -85,6 +85,8 @@ class Engine:
         self._said: set[str] = set()
         self.on_fork: Callable[[], object] = lambda: None
         """Called in a forked child: the layer above forgets its clients."""
+        self.on_drain: Callable[[], object] = lambda: None
+        """Called when this worker begins to end, before it closes clients. Owner's turn."""
         self.on_leave: Callable[[], object] = lambda: None
         """Called before this worker leaves the others. Owner's turn."""
         self.has_clients: Callable[[], bool] = lambda: False
@@ -323,6 +325,7 @@ class Engine:
         self.is_draining = True
         if self._has_others and self.others is not None:
             self.others.drain()
+        self.on_drain()
         connections, now = list(self.connections.values()), self.loop.now()
         for place, connection in enumerate(connections, 1):
             # Each in its own turn: a failure stops no other.

@@ -63,6 +63,9 @@ class Keepers:
         self._own = ""
         self._takes_part = False
         self._has_ended = False
+        self._ends = False
+        self._ending: set[str] = set()
+        """Who of the others ends soon."""
         self._views: dict[str, str] = {}
         """The others that take part: whom each sees; "" while it speaks."""
         self._awaited: set[str] = set()
@@ -76,6 +79,11 @@ class Keepers:
     @property
     def is_idle(self) -> bool:
         return not self._users and self._keeper.is_empty
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether somebody is kept here, or may have to be before all have the same view."""
+        return self._takes_part and not (self._keeper.is_settled and self._keeper.is_empty)
 
     # -- own users ---------------------------------------------------------------------
 
@@ -115,7 +123,18 @@ class Keepers:
         self._server.engine.keep_running(self)
         self._look_around()
         for other in list(self._awaited):
-            self._say(other, (words.ANEW, words.view(self._view)))
+            self._say(other, (self._anew, words.view(self._view)))
+
+    @property
+    def _anew(self) -> Body:
+        return words.ENDING if self._ends else words.ANEW
+
+    def drain(self) -> None:
+        """Keep nobody any more, if others can: this server ends once its clients have gone."""
+        self._ends = True
+        if self._takes_part:
+            self._look_around()
+            self._heard_enough()
 
     def end(self) -> None:
         """Take part no more; others keep what was kept here. Twice is harmless.
@@ -140,9 +159,9 @@ class Keepers:
     def _say_farewell(self, others: Sequence[str]) -> None:
         if not self._views:  # one that has no users takes part from now on
             self._views[others[0]] = ""
-        self._seeds = [(_number(each), each) for each in sorted(self._views)]
+        self._rank(self._views)
         handed = self._by_keeper(self._keeper.hand_over(lambda _key: False))
-        self._say_to_all((words.ANEW,))
+        self._say_to_all((self._anew,))
         for other in self._views:
             self._say(other, words.rows_of("kept", handed.get(other, ())))
         self._say_to_all((words.OUT,))
@@ -154,6 +173,7 @@ class Keepers:
         self._done.clear()
         self._notes.clear()
         self._awaited.clear()
+        self._ending.clear()
         self._takes_part = False
 
     # -- the others --------------------------------------------------------------------
@@ -169,7 +189,7 @@ class Keepers:
     def gained(self, server: str) -> None:
         """Speak to a server that can be reached from now on."""
         if self._takes_part and server not in self._views:
-            self._say(server, (words.ANEW, words.view(self._view)))
+            self._say(server, (self._anew, words.view(self._view)))
 
     def lost(self, server: str) -> None:
         """Learn that a server has gone."""
@@ -186,7 +206,7 @@ class Keepers:
             if word.view is not None:
                 answer(words.OUT)
         elif kind == "anew":
-            self._begins_anew(server)
+            self._begins_anew(server, word.ends)
         elif kind == "void":
             self._drop_notes(server)
         elif kind == "view":
@@ -225,8 +245,9 @@ class Keepers:
             else:
                 keeper.gone(key, server)
 
-    def _begins_anew(self, server: str) -> None:
-        is_new = server not in self._views
+    def _begins_anew(self, server: str, ends: bool) -> None:
+        is_new = server not in self._views or ends != (server in self._ending)
+        (self._ending.add if ends else self._ending.discard)(server)
         self._views[server] = self._done[server] = ""
         self._keeper.is_settled = False
         self._keeper.forget(server)
@@ -243,6 +264,7 @@ class Keepers:
             self._look()
             return
         self._done.pop(server, None)
+        self._ending.discard(server)
         self._keeper.is_settled = False
         self._keeper.lost(server)
         for key in noted:
@@ -257,18 +279,27 @@ class Keepers:
         """Note who takes part now, and tell each of them whom it keeps."""
         keeper, own = self._keeper, self._own
         keeper.is_settled = self._has_handed_over = False
-        servers = sorted([own, *self._views])
-        self._seeds = [(_number(each), each) for each in servers]
-        self._view = blake2b("\n".join(servers).encode(), digest_size=8).hexdigest()
+        self._rank([own, *self._views])
+        names = [*self._views, own, *(f"{each} ends" for each in self._ending)]
+        if self._ends:
+            names.append(f"{own} ends")
+        self._view = blake2b("\n".join(sorted(names)).encode(), digest_size=8).hexdigest()
         users = self._by_keeper(self._users.items())
         keeper.forget(own)
         for namespace, user, number in users.get(own, ()):
             keeper.here((namespace, user), own, number)
         for other in self._views:
-            self._say(other, (words.ANEW,))
+            self._say(other, (self._anew,))
             self._say(other, words.rows_of("here", users.get(other, ())))
             self._say(other, (words.view(self._view),))
         self._look()
+
+    def _rank(self, servers: Iterable[str]) -> None:
+        """Note who may keep users: who stays, or if nobody does, all."""
+        ends = {*self._ending, self._own} if self._ends else self._ending
+        names = sorted(servers)
+        staying = [each for each in names if each not in ends]
+        self._seeds = [(_number(each), each) for each in staying or names]
 
     def _look(self) -> None:
         """Hand over, if all count the same; settle, once all have handed over."""
@@ -294,7 +325,8 @@ class Keepers:
     def _note(self, keys: Iterable[Key], is_online: bool) -> None:
         """Let deputies know of whom it was told that they are online, or are so no more."""
         noted: dict[str, list[tuple[str, str, bool]]] = {}
-        for key in keys if self._views else ():
+        has_deputy = any(server != self._own for _, server in self._seeds)
+        for key in keys if has_deputy else ():
             deputy = self._keeper_of(key, besides=self._own)
             noted.setdefault(deputy, []).append((*key, is_online))
         for deputy, rows in noted.items():

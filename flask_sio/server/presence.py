@@ -120,6 +120,10 @@ class Presence:
         if loop is not None:
             loop.run(self._keepers.lost, server)
 
+    def drain(self) -> None:
+        """Let others keep what is kept here from now on, if somebody stays."""
+        self._keepers.drain()
+
     def end(self) -> None:
         """Let others keep what is kept here: this server ends."""
         self._is_ending = True
@@ -127,11 +131,11 @@ class Presence:
 
     @property
     def needs_heir(self) -> bool:
-        """Whether users are kept here that could be handed over, if only somebody was there.
+        """Whether users are kept here, for whom an ending worker waits.
 
-        In a reload new workers come, with their first request; else the grace ends.
+        In a reload new workers take them over, once a user has come there; else the grace ends.
         """
-        return not (self._is_ending or self._keepers.is_idle or self._server.present_adapter.others)
+        return self._keepers.is_kept and not self._is_ending
 
     def _may_rest(self) -> None:
         """Need no loop that is there for test clients only, once nothing is left to tell."""

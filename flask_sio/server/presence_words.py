@@ -1,7 +1,8 @@
 """What servers say to each other of their users: JSON arrays, ``[kind, ...]``.
 
 ===================== ==============================================================
-``["anew"]``          what the sender has said of its users is void; ``view`` ends it
+``["anew", ends]``    what the sender has said of its users is void, ``view`` ends it;
+                      true: it ends soon, and is to keep nobody if others can
 ``["here", rows]``    it has these users: ``[namespace, user, number]``, 0 if it knows
                       that it was told, else one for ``told``
 ``["gone", rows]``    it has them no more: ``[namespace, user]``
@@ -27,7 +28,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from flask_sio.errors import ProtocolError
 from flask_sio.protocol.sio import Body
 
-__all__ = ["ANEW", "OUT", "VOID", "Word", "done", "read", "rows_of", "view"]
+__all__ = ["ANEW", "ENDING", "OUT", "VOID", "Word", "done", "read", "rows_of", "view"]
 
 Kind = Literal["anew", "here", "gone", "kept", "told", "view", "done", "void", "noted"]
 
@@ -45,13 +46,15 @@ class Word(NamedTuple):
     kind: Kind
     rows: Sequence[Sequence[Any]] = ()
     view: str | None = None
+    ends: bool = False
 
 
 def _body(*parts: Any) -> Body:
     return json.dumps(parts, separators=(",", ":")), ()
 
 
-ANEW = _body("anew")
+ANEW = _body("anew", False)
+ENDING = _body("anew", True)
 VOID = _body("void")
 OUT = _body("view", None)
 """The sender takes no part, or no more."""
@@ -92,9 +95,12 @@ def read(body: Body) -> Word:
         kind, *rest = value
         if kind not in get_args(Kind):
             raise ValueError(kind)
-        if kind in ("anew", "void"):
+        if kind == "void":
             return Word(kind)
         (content,) = rest
+        if kind == "anew":
+            _need(isinstance(content, bool))
+            return Word(kind, ends=content)
         if kind in ("view", "done"):
             _need(isinstance(content, str) or (content is None and kind == "view"))
             return Word(kind, view=content)

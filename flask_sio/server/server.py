@@ -101,6 +101,7 @@ class Server(Registering, Emitting):
         self.engine.on_fork = self._forget_clients
         self.engine.has_clients = self._has_clients
         self.engine.on_others = self._meet_others
+        self.engine.on_drain = self.presence.drain
         self.engine.on_leave = self.presence.end
         self._adapter = self._first_adapter()
         if self.options.logger or self.options.engineio_logger:

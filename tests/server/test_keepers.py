@@ -91,6 +91,7 @@ class Node:
         )
         self.users: set[str] = set()
         self.others: list[str] = []
+        self.is_draining = False
         self.keepers = Keepers(self.server, self._tell, lambda: None)
 
     def _tell(self, event: Any, key: Key) -> None:
@@ -137,6 +138,36 @@ def keeper_of(net: Net, user: str) -> Node:
 def kept_by(net: Net, node: Node) -> str:
     """Return a user whom this server keeps."""
     return next(name for name in map(str, range(10_000)) if keeper_of(net, name) is node)
+
+
+def test_who_ends_keeps_nobody() -> None:
+    """If somebody stays; and all that end wait for whoever comes, also if they end at once."""
+    net = Net()
+    nodes = cluster(net, 3)
+    users = [f"user{number}" for number in range(30)]
+    for number, user in enumerate(users):
+        nodes[number % 3].came(user)
+    net.settle()
+    for node in nodes[:2]:
+        net.loop.call(node.keepers.drain)
+    net.settle()
+    assert [node.keepers.is_kept for node in nodes] == [False, False, True]
+    net.loop.call(nodes[2].keepers.drain)
+    net.settle()
+    assert all(node.keepers.is_kept for node in nodes)
+    for number, user in enumerate(users):
+        nodes[number % 3].left(user)
+    newcomer = net.join("newcomer")
+    newcomer.came(users[0])
+    net.settle()
+    assert [node.keepers.is_kept for node in nodes] == [False] * 3
+    for node in nodes:
+        node.end()
+    for user in users[1:]:
+        newcomer.came(user)
+    net.settle()
+    net.loop.advance(GRACE_S * 2)
+    assert [net.names(user) for user in users] == [["online"]] * 30
 
 
 def test_users_spread_over_the_servers() -> None:
@@ -258,7 +289,7 @@ def test_a_server_rests_and_comes_back() -> None:
     assert net.names() == ["online"]
 
 
-def play(seed: int, *, kills: bool) -> None:
+def play(seed: int, *, kills: bool = False, drains: bool = False) -> None:
     """Let chance do what can happen, and compare what was told with what is true."""
     chance = random.Random(seed)
     net = Net(grace_s=chance.choice([0, GRACE_S]))
@@ -270,12 +301,21 @@ def play(seed: int, *, kills: bool) -> None:
         nodes = list(net.nodes.values())
         if what < 0.03 and len(nodes) < 5:
             net.join(next(names))
+        elif what < 0.05 and drains:
+            node = chance.choice(nodes)
+            node.is_draining = True
+            net.loop.call(node.keepers.drain)
         elif what < 0.05 and sum(bool(node.users) for node in nodes) > 1:
             net.settle(chance)  # one at a time: two at once know nothing of each other
             (Node.kill if kills else Node.end)(chance.choice(nodes))
         elif what < 0.4:
             node, user = chance.choice(nodes), chance.choice(users)
-            (node.left if user in node.users else node.came)(user)
+            if user in node.users:
+                node.left(user)
+            elif not node.is_draining:
+                node.came(user)
+            elif not (node.users or node.keepers.is_kept) and len(nodes) > 1:
+                node.end()  # whatever is under way, and whoever else ends
         elif what < 0.42:
             net.loop.advance(chance.random() * GRACE_S)
         elif net.links:
@@ -304,13 +344,19 @@ def test_whatever_comes_between(seed: int) -> None:
 
     Of each user "online" and "offline" are told in turns, and in the end the last one is true.
     """
-    play(seed, kills=False)
+    play(seed)
 
 
 @pytest.mark.parametrize("seed", range(100))
 def test_whoever_is_killed(seed: int) -> None:
     """The same, where servers do not say farewell."""
     play(seed, kills=True)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_whoever_ends_at_once(seed: int) -> None:
+    """The same, where each ends as a worker does, when nobody is there or kept any more."""
+    play(seed, drains=True)
 
 
 @pytest.mark.parametrize(
@@ -327,6 +373,8 @@ def test_whoever_is_killed(seed: int) -> None:
         '["kept",[["/","ann","soon"]]]',
         '["kept",[["/","ann",-1]]]',
         '["view",7]',
+        '["anew",0]',
+        '["noted",[["/","ann",1]]]',
         '["told",[7]]',
     ],
 )
