@@ -268,6 +268,7 @@ CHECKS: dict[str, Check] = {
         "None, 'gevent' or 'threading'", _or_none(_word("gevent", "threading").convert)
     ),
     "disconnect_wait": Check(f"0 or {_SECONDS.accepted}", _seconds_or_zero),
+    "presence_grace": Check(f"0 or {_SECONDS.accepted}", _seconds_or_zero),
     "namespaces": Check("None, '*' or a list of names that begin with '/'", _namespaces),
     "always_connect": _BOOL,
     "error_acks": _BOOL,

@@ -114,6 +114,8 @@ class ServerOptions:
     async_mode: Literal["gevent", "threading"] | None = None
     disconnect_wait: float = 1.0
     """Seconds a disconnect handler waits for a running one of the same client."""
+    presence_grace: float = 5.0
+    """Seconds a user may be away before ``on_presence("offline")`` tells of it; 0 is at once."""
     namespaces: tuple[str, ...] | Literal["*"] | None = None
     """Namespaces accepted without a handler."""
     always_connect: bool = False

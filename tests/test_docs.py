@@ -553,6 +553,19 @@ def test_users(load: Load) -> None:
         assert [tab.is_connected() for tab in (*tabs, bob)] == [False, False, True]
 
 
+def test_presence(load: Load) -> None:
+    """presence.py tells everybody who comes, once, and who has gone for good."""
+    program = load("presence")
+    with client_of(program, auth={"name": "ann"}) as ann:
+        assert ann.wait_for("came", timeout=20)["args"] == ["ann"]
+        tabs = [client_of(program, auth={"name": "bob"}) for _ in range(2)]
+        assert ann.wait_for("came", timeout=20)["args"] == ["bob"]
+        for tab in tabs:
+            tab.close()
+        assert ann.wait_for("went", timeout=20)["args"] == ["bob"]
+        assert names(ann) == []
+
+
 def test_expiry(load: Load) -> None:
     """expiry.py disconnects whose token expires, unless its user has sent a fresh one."""
     program = load("expiry")

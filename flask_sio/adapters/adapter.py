@@ -7,7 +7,7 @@ the suite in ``tests/adapters``, and so must any other.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -130,6 +130,19 @@ class Home(Protocol):
     def server_event(self, namespace: str, body: Body) -> Any:
         """Run what listens to another server's event; return its answer. On a worker."""
 
+    def hear_presence(self, server: str, body: Body, answer: Callable[[Body], object]) -> None:
+        """Take what another server says of its users; ``answer`` says something back. Any thread.
+
+        Raises:
+            ProtocolError: no server says that.
+        """
+
+    def gained(self, server: str) -> None:
+        """Learn that another server can be reached from now on. Any thread."""
+
+    def lost(self, server: str) -> None:
+        """Learn that another server has gone. Any thread."""
+
 
 class Adapter(Protocol):
     """Reaches clients. Any thread; only what returns something of clients waits.
@@ -192,6 +205,17 @@ class Adapter(Protocol):
 
         Returns their answers, and which servers gave none.
         """
+
+    @property
+    def id(self) -> str:
+        """What other servers know this one by."""
+
+    @property
+    def others(self) -> Sequence[str]:
+        """The servers that can be reached, and reach this one."""
+
+    def tell_presence(self, server: str, body: Body) -> None:
+        """Say something of this server's users to another; nothing happens if it has gone."""
 
     def close(self) -> None:
         """Hear nothing more from other servers. Twice is harmless."""

@@ -27,6 +27,7 @@ Kind = Literal[
     "ids",
     "sizes",
     "server_event",
+    "presence",
 ]
 
 ReplyKind = Literal["asked", "answer", "result", "unable"]
@@ -45,7 +46,10 @@ class Message:
     options: BroadcastOptions = EVERYBODY
     """Whom of their clients it concerns."""
     body: Body | None = field(default=None, repr=False)
-    """Of ``"emit"`` and ``"server_event"``: the rendered ``[event, *args]``."""
+    """Of ``"emit"`` and ``"server_event"``: the rendered ``[event, *args]``.
+
+    Of ``"presence"``: what the layer above says of its users.
+    """
     rooms: tuple[Room, ...] = ()
     """Of ``"join"`` and ``"leave"``."""
     close: bool = False
@@ -79,6 +83,7 @@ class Listener(Protocol):
     """A server on a bus. Any thread; must not wait."""
 
     id: str
+    """What the others know it by; a bus may give it another when it joins."""
 
     def deliver(self, message: Message) -> None:
         """Take what another server asks for."""
@@ -88,6 +93,9 @@ class Listener(Protocol):
 
     def settle(self, reply: Reply) -> None:
         """Take a reply to a request of its own."""
+
+    def gained(self, server: str) -> None:
+        """Learn that another server can be reached, where it may have been lost before."""
 
     def lost(self, server: str) -> None:
         """Learn that another server has left the bus."""

@@ -26,6 +26,7 @@ from flask_sio.adapters.adapter import (
 from flask_sio.adapters.answers import Callback, CallbackWithin, Found, Gathering
 from flask_sio.adapters.bus import EVERY_NAMESPACE, Bus, Message, Reply
 from flask_sio.adapters.memory import OWN, Inquiry, Member, MemoryAdapter, records_of
+from flask_sio.adapters.presence import PresenceOnBus
 from flask_sio.adapters.rooms import Room
 from flask_sio.protocol.sio import Body
 from flask_sio.runtime.loop import Loop
@@ -45,7 +46,7 @@ class BusSource(Protocol):
     def open(self) -> Bus: ...
 
 
-class ClusterAdapter(MemoryAdapter):
+class ClusterAdapter(PresenceOnBus, MemoryAdapter):
     """Reaches clients of every server on a bus. `Adapter` says what its methods do."""
 
     def __init__(self, home: Home, source: BusSource) -> None:
@@ -297,6 +298,7 @@ class ClusterAdapter(MemoryAdapter):
 
     def lost(self, server: str) -> None:
         """Learn that another server has gone. Any thread; never blocks."""
+        self._home.lost(server)
         if self._gatherings or self._inquiries:
             self._run(self._lost, server)
 
@@ -319,7 +321,9 @@ class ClusterAdapter(MemoryAdapter):
 
     def deliver(self, message: Message) -> None:
         """Take what another server asks for. Any thread; never blocks."""
-        if self._home.running is not None:
+        if message.kind == "presence":
+            self.hear_presence(message)
+        elif self._home.running is not None:
             self._run(self._act, message)
         elif message.request is not None and message.kind != "give_up":
             self._reply(message, "asked")

@@ -79,6 +79,8 @@ class Inquiry:
 class MemoryAdapter:
     """Reaches the clients of one server. `Adapter` says what its methods do."""
 
+    id = OWN
+
     def __init__(self, home: Home) -> None:
         self._home = home
         self._fan_outs = FanOuts()
@@ -150,6 +152,13 @@ class MemoryAdapter:
         self, namespace: str, body: Body, timeout: float | None
     ) -> tuple[list[Any], Iterable[str]]:
         return [], ()
+
+    @property
+    def others(self) -> Sequence[str]:
+        return ()
+
+    def tell_presence(self, server: str, body: Body) -> None:
+        pass
 
     def close(self) -> None:
         pass

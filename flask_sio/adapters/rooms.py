@@ -138,6 +138,11 @@ class Rooms:
         joined = self._joined.get(recipient, ())
         return [recipient.id, *(room for room in joined if room.__class__ is not UserRoom)]
 
+    def users_of(self, recipient: Recipient) -> list[str]:
+        """Return the ids of the users that a recipient belongs to."""
+        joined = self._joined.get(recipient, ())
+        return [room.user for room in joined if isinstance(room, UserRoom)]
+
     def has_place(self, recipient: Recipient, room: Room, limit: int) -> bool:
         """Whether a recipient may join a room if it may be in ``limit`` of them."""
         joined = self._joined.get(recipient)

@@ -85,6 +85,10 @@ class Engine:
         self._said: set[str] = set()
         self.on_fork: Callable[[], object] = lambda: None
         """Called in a forked child: the layer above forgets its clients."""
+        self.on_drain: Callable[[], object] = lambda: None
+        """Called when this worker begins to end, before it closes clients. Owner's turn."""
+        self.on_leave: Callable[[], object] = lambda: None
+        """Called before this worker leaves the others. Owner's turn."""
         self.has_clients: Callable[[], bool] = lambda: False
         """Whether the layer above still has clients on their way out. Owner's turn."""
         _forget_after_fork(self)
@@ -143,6 +147,10 @@ class Engine:
                 self.running = loop
                 atexit.register(self._hold_worker)
         return self.running
+
+    def keep_running(self, borrower: object) -> None:
+        """Keep the loop, which runs, until `give_back`. Owner's turn."""
+        self._borrowers.add(borrower)
 
     def give_back(self, borrower: object) -> None:
         """Stop the loop if only borrowers have used it and this was the last. Owner's turn.
@@ -317,6 +325,7 @@ class Engine:
         self.is_draining = True
         if self._has_others and self.others is not None:
             self.others.drain()
+        self.on_drain()
         connections, now = list(self.connections.values()), self.loop.now()
         for place, connection in enumerate(connections, 1):
             # Each in its own turn: a failure stops no other.
@@ -361,6 +370,7 @@ class Engine:
 
     def _leave_others(self, loop: Loop) -> None:
         if self._has_others and self.others is not None:
+            loop.call(self.on_leave)
             loop.call(self.others.close)
             self._has_others = False
 

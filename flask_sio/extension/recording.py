@@ -11,6 +11,7 @@ from flask_sio.engine.hooks import ConnectionFailure, HeadersHook
 from flask_sio.extension.callables import as_sync
 from flask_sio.extension.mounting import Mounted
 from flask_sio.server.around import EventHook
+from flask_sio.server.presence import PresenceEvent, check_presence_event
 from flask_sio.server.room_events import check_room_event
 
 if TYPE_CHECKING:
@@ -100,6 +101,24 @@ class Recorder(Mounted):
         called = _sync("on_headers", fn)
         self._record(Record(fn, lambda server: server.on_headers(called)))
         return fn
+
+    # -- users -------------------------------------------------------------------------
+
+    def on_presence(self, event: PresenceEvent) -> Callable[[F], F]:
+        """Call ``fn(namespace, user)`` for users who come and go; see `Server.on_presence`.
+
+        In an application context, without a client.
+
+        Raises:
+            ValueError: neither ``"online"`` nor ``"offline"``.
+        """
+        check_presence_event(event)
+
+        def register(fn: F) -> F:
+            self._record(Record(fn, lambda server: server.on_presence(event, fn)))
+            return fn
+
+        return register
 
     # -- rooms, and other servers --------------------------------------------------------
 

@@ -39,8 +39,10 @@ class MeshBus:
 
     def join(self, listener: Listener) -> None:
         self._listener = listener
+        listener.id = self._mesh.tag
         self._mesh.on_message = self._received
         self._mesh.on_peer_lost = listener.lost
+        self._mesh.on_peer = listener.gained
 
     def leave(self, listener: Listener) -> None:
         self._listener = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask_sio.protocol import sio
@@ -47,3 +48,12 @@ class ServerHome:
 
     def server_event(self, namespace: str, body: Body) -> list[Any]:
         return self._server.handle_server_event(namespace, body)
+
+    def hear_presence(self, server: str, body: Body, answer: Callable[[Body], object]) -> None:
+        self._server.presence.hear(server, body, answer)
+
+    def gained(self, server: str) -> None:
+        self._server.presence.gained(server)
+
+    def lost(self, server: str) -> None:
+        self._server.presence.lost(server)

@@ -16,6 +16,7 @@ from flask_sio.server.calling import check_decorator, check_function
 from flask_sio.server.handlers import ANY, Convention, Handlers
 from flask_sio.server.middleware import What, hook
 from flask_sio.server.patterns import Spec, check_spec, is_pattern
+from flask_sio.server.presence import Presence, PresenceEvent, check_presence_event
 from flask_sio.server.room_events import RoomEvents, check_room_event
 from flask_sio.server.watching import Watching
 
@@ -33,6 +34,7 @@ class Registering(Watching):
     engine: Engine
     convention: Convention
     handlers: Handlers
+    presence: Presence
     room_events: RoomEvents
     server_events: dict[tuple[str, str], Callable[..., Any]]
     invoke: Callable[..., Any]
@@ -188,6 +190,34 @@ class Registering(Watching):
         hooks = self.engine.hooks
         hooks.headers = (*hooks.headers, fn)
         return fn
+
+    # -- users -------------------------------------------------------------------------
+
+    @overload
+    def on_presence(self, event: PresenceEvent, handler: None = None) -> Callable[[F], F]: ...
+    @overload
+    def on_presence(self, event: PresenceEvent, handler: F) -> F: ...
+    def on_presence(self, event: PresenceEvent, handler: Any = None) -> Any:
+        """Register ``fn(namespace, user)`` for users who come and go; also as a decorator.
+
+        ``"online"``: the first socket of a user was accepted in a namespace. ``"offline"``: the
+        last one has left, ``presence_grace`` seconds ago. ``user`` is the id as text. Once for
+        all servers that reach each other's clients, which must all register the same: it runs
+        at one of them. Called in order, one at a time, on a worker; any thread may register.
+        What it raises is logged.
+
+        Raises:
+            ValueError: another name.
+            TypeError: no function.
+        """
+        check_presence_event(event)
+
+        def register(fn: F) -> F:
+            check_function(fn, "on_presence()")
+            self.presence.add(event, fn)
+            return fn
+
+        return register if handler is None else register(handler)
 
     # -- rooms, and other servers --------------------------------------------------------
 

@@ -40,6 +40,7 @@ from flask_sio.server.outgoing import Outgoing
 from flask_sio.server.parents import ParentNamespace
 from flask_sio.server.patterns import MAX_CHARS, UNDECIDED, Parent, Spec, is_pattern
 from flask_sio.server.plain import PlainConvention
+from flask_sio.server.presence import Presence
 from flask_sio.server.rates import EventRate
 from flask_sio.server.registering import Registering
 from flask_sio.server.room_events import RoomEvents
@@ -92,6 +93,7 @@ class Server(Registering, Emitting):
         self.server_events: dict[tuple[str, str], Function] = {}
         self.room_events = RoomEvents(self)
         self.users = Users(self)
+        self.presence = Presence(self)
         self.outgoing: Outgoing | None = None
         """Tells the listeners of `on_any_outgoing`; None until there is one."""
         self.slow_clients = SlowClients(self)
@@ -101,6 +103,8 @@ class Server(Registering, Emitting):
         self.engine.on_fork = self._forget_clients
         self.engine.has_clients = self._has_clients
         self.engine.on_others = self._meet_others
+        self.engine.on_drain = self.presence.drain
+        self.engine.on_leave = self.presence.end
         self._adapter = self._first_adapter()
         if self.options.logger or self.options.engineio_logger:
             import_module("flask_sio.compat").attach_loggers(self.options)
@@ -115,6 +119,7 @@ class Server(Registering, Emitting):
         self.lobby.clear()
         if self.event_rate is not None:
             self.event_rate.clear()
+        self.presence.forget()
         self._adapter = self._first_adapter()
 
     # -- other servers -----------------------------------------------------------------
@@ -124,6 +129,11 @@ class Server(Registering, Emitting):
         """What reaches clients, also those of other servers. Any thread; not in a turn."""
         if not self.engine.is_ready and self.mesh.is_due:
             self._look_for_others()
+        return self._adapter
+
+    @property
+    def present_adapter(self) -> Adapter:
+        """The same as it is now, without looking for other servers. Any thread."""
         return self._adapter
 
     def _first_adapter(self) -> Adapter:
@@ -144,6 +154,7 @@ class Server(Registering, Emitting):
         queue = self.options.client_manager
         if queue is None:
             self._adapter = ClusterAdapter(ServerHome(self), MeshBus(self.mesh))
+            self.presence.joined()
         elif queue.scheme == "memory":
             self.engine.warn_once(
                 "message_queue='memory://' joins the servers of one process: rooms and broadcasts "
@@ -151,7 +162,9 @@ class Server(Registering, Emitting):
             )
 
     def _has_clients(self) -> bool:
-        return any(space.rooms.everyone for space in self._spaces.values())
+        if any(space.rooms.everyone for space in self._spaces.values()):
+            return True
+        return self.mesh.is_due and self.presence.needs_heir
 
     def handle_request(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -423,6 +436,8 @@ class Server(Registering, Emitting):
         Stock clients reconnect by themselves. Returns False if some were left after
         ``timeout`` seconds. Any thread.
         """
+        if self.engine.running is not None:
+            self.engine.running.call(self.presence.end)
         self._adapter.close()  # not `adapter`, which would join others first
         return self.engine.shutdown(timeout)
 

@@ -384,6 +384,9 @@ class Socket:
     def accept(self) -> None:
         """Tell the client that it is connected, then what was emitted to it meanwhile."""
         self.state = "connected"
+        presence = self.client.server.presence
+        if presence.is_watched and self.user is not None:
+            presence.came(self)
         send = self.client.connection.send
         send(self.client.server.codec.encode_control(self.client.welcome(self)))
         pending, self._pending = self._pending, None
@@ -400,6 +403,9 @@ class Socket:
 
     def start_leaving(self) -> None:
         """Take and give no more; rooms and session last until its disconnect handler ends."""
+        presence = self.client.server.presence
+        if presence.is_watched and self.user is not None and self.state == "connected":
+            presence.left(self)
         self.state = "leaving"
         self._pending = None
         if self._acks is not None:

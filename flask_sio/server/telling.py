@@ -27,21 +27,27 @@ class Telling(Generic[T]):
         listeners: str,
         tell: Callable[[T], object],
         on_idle: Callable[[], object] | None = None,
+        most: int | None = None,
     ) -> None:
-        """``tell`` runs on a worker; ``listeners`` names them in the log."""
+        """``tell`` runs on a worker; ``listeners`` names them in the log.
+
+        ``most`` may wait, `MAX_WAITING` without.
+        """
         self._server = server
         self._listeners = listeners
         self._tell = tell
         self._on_idle = on_idle
+        self._most = most
         self._waiting: deque[T] = deque()
         self.is_busy = False
 
     def put(self, thing: T) -> None:
         """Take what listeners are to be told; never raises or waits."""
-        if len(self._waiting) >= MAX_WAITING:
+        most = self._most or MAX_WAITING
+        if len(self._waiting) >= most:
             self._server.engine.warn_once(
                 f"{self._listeners} listeners are slower than what they are told: beyond "
-                f"{MAX_WAITING} waiting they miss some (said once)"
+                f"{most} waiting they miss some (said once)"
             )
             return
         self._waiting.append(thing)

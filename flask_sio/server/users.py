@@ -58,7 +58,13 @@ class Users:
         found = user_id(user)
         if found is not None:
             socket.user = found
-            self._server.engine.loop.run(socket.enter, UserRoom(found))
+            self._server.engine.loop.run(self._claim, socket, UserRoom(found))
+
+    def _claim(self, socket: Socket, room: UserRoom) -> None:
+        socket.enter(room)
+        presence = self._server.presence
+        if presence.is_watched and socket.connected:
+            presence.came(socket)
 
     def sids(self, user: Any, namespace: str = "/") -> list[str]:
         """Return the ids of a user's connected sockets in a namespace, own clients first."""

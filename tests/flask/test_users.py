@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Flask, g, request, session
+from flask import Flask, current_app, g, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 from flask_sio import (
@@ -21,6 +21,7 @@ from flask_sio import (
 from flask_sio.server.users import user_id
 from tests.flask.polling import PollingClient
 from tests.flask.site import Site
+from tests.server.clients import Log
 
 
 @pytest.fixture
@@ -189,6 +190,33 @@ def test_a_refused_client_is_not_online(known: Site) -> None:
     assert known.client().connect(auth={"user": "ada"}).startswith("44")
     assert not known.socketio.is_online("ada")
     assert not known.socketio.server.spaces["/"].rooms._rooms
+
+
+def test_listeners_run_in_an_application_context() -> None:
+    """Registered before and after init_app, and without a client's session."""
+    site, log = Site(presence_grace=0), Log()
+    site.socketio.identify(lambda auth: auth["user"])
+
+    @site.socketio.on_presence("online")
+    def online(namespace: str, user: str) -> None:
+        with pytest.raises(RuntimeError):
+            session.get("x")
+        log.add((current_app.name, namespace, user))
+
+    second = Flask("second")
+    site.socketio.init_app(second)
+
+    @site.socketio.on_presence("offline")
+    def offline(namespace: str, user: str) -> None:
+        log.add((current_app.name, user))
+
+    for number, app in enumerate([site.app, second]):
+        with site.socketio.test_client(app, auth={"user": 7}):
+            log.wait(number * 2 + 1)
+        log.wait(number * 2 + 2)
+    assert log.entries == [("site", "/", "7"), ("site", "7"), ("second", "/", "7"), ("second", "7")]
+    with pytest.raises(ValueError, match="no event of users"):
+        site.socketio.on_presence("away")  # type: ignore[arg-type]
 
 
 # -- disconnecting ----------------------------------------------------------------------

@@ -73,6 +73,7 @@ REGISTER: list[Callable[[Server, Any], object]] = [
     lambda server, fn: server.on_initial_headers(fn),
     lambda server, fn: server.on_headers(fn),
     lambda server, fn: server.on_room_event("join", fn),
+    lambda server, fn: server.on_presence("online", fn),
     lambda server, fn: server.on_server_event("news", fn),
     lambda server, fn: server.emit("ask", callback=fn),
 ]

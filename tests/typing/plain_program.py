@@ -174,6 +174,11 @@ def joined(namespace: str, room: Any, sid: str) -> int:
     return len(sid)
 
 
+@server.on_presence("online")
+def came(namespace: str, user: str) -> int:
+    return len(user)
+
+
 @server.on_server_event("news", namespace="/chat")
 def news(text: str) -> int:
     return len(text)
