@@ -35,6 +35,8 @@ class Spec:
 def by_gunicorn(
     app: str, worker: str, *options: str, tls: bool = False, clients: int = 200
 ) -> Spec:
+    # A client on a busy machine may use a connection again just as gunicorn's two seconds are over.
+    options = ("--keep-alive", "20", *options)
     return Spec(lambda port: gunicorn(app, port, worker, *options), tls=tls, clients=clients)
 
 
