@@ -141,8 +141,7 @@ class _Plan:
             marks = [each for each in get_args(hint)[1:] if isinstance(each, Inject)]
         if len(marks) == 1 and parameter.kind not in _ANY_NUMBER:
             return self._number_of(marks[0].fn, where)
-        is_lost = "Inject(" in (written if isinstance(written, str) else repr(written))
-        if marks or is_lost:
+        if marks or "Inject(" in str(written) or _holds_inject(hint):
             raise TypeError(f"{where}: one Inject(<function>) goes around a whole annotation")
         return None
 
@@ -171,6 +170,16 @@ class _Plan:
         return self._numbers[key]
 
 
+def _holds_inject(hint: Any, known: tuple[Any, ...] = ()) -> bool:
+    """Whether an annotation has an `Inject` anywhere within, be it by another's name."""
+    if hasattr(hint, "__value__"):  # a `type` statement's, which may be within itself
+        if hint in known:
+            return False
+        return _holds_inject(hint.__value__, (*known, hint))
+    within = hint if isinstance(hint, (list, tuple)) else get_args(hint)
+    return isinstance(hint, Inject) or any(_holds_inject(each, known) for each in within)
+
+
 _ANY_NUMBER = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
@@ -195,8 +204,19 @@ class Injected:
     def __call__(self, *args: Any, **values: Any) -> Any:
         if not self._is_closing:
             return self._call(None, args, values)
-        with ExitStack() as stack:
-            return self._call(stack, args, values)
+        raised: BaseException | None = None
+        try:
+            with ExitStack() as stack:
+                try:
+                    return self._call(stack, args, values)
+                except BaseException as error:
+                    raised = error
+                    raise
+            # What a function makes of it in closing, it may not make nothing of it: then a
+            # refused client would be let in.
+            raise raised
+        finally:
+            del raised  # its traceback holds this frame
 
     def _call(self, stack: ExitStack | None, args: tuple[Any, ...], values: dict[str, Any]) -> Any:
         made: list[Any] = [running_socket() if self._asks_socket else None]

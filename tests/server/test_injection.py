@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import pytest
 
@@ -366,6 +366,8 @@ def around(x: Annotated[int, Inject(around_)]) -> int:  # type: ignore[name-defi
 
 
 around_ = around
+Gift = Annotated[int, Inject(give)]
+MaybeGift = Optional[Gift]  # noqa: UP045 # as it may be written
 
 
 def handler(annotation: Any, default: Any = ...) -> Any:
@@ -392,6 +394,8 @@ def handler(annotation: Any, default: Any = ...) -> Any:
         (handler(list[Annotated[int, Inject(give)]]), r"db of .*order: one Inject\(<function>\)"),
         (handler(Annotated[int, Inject(give), Inject(needs)]), r"db of .*order: one Inject"),
         (handler("Annotated[int, Inject()]"), r"db of .*order: one Inject\(<function>\)"),
+        (handler("Gift | None"), r"db of .*order: one Inject\(<function>\)"),
+        (handler("list[MaybeGift]"), r"db of .*order: one Inject\(<function>\)"),
         (handler("Annotated[int, Inject(nowhere)]"), r"db of .*order cannot be read: .*nowhere"),
     ],
 )
@@ -399,6 +403,37 @@ def test_wrong_use_fails_where_it_is_registered(wrong: Any, text: str) -> None:
     """The text names the handler and the parameter."""
     with pytest.raises(TypeError, match=text):
         server_of().on("order", wrong)
+
+
+def test_a_failure_that_is_swallowed_in_closing_stays_one(runtime: Runtime) -> None:
+    """Else a client that a connect handler has refused would be in."""
+    server, log = Server(), Log()
+
+    def forgets_to_raise() -> Iterator[str]:
+        try:
+            yield "session"
+        except Exception as error:
+            log.add(type(error).__name__)
+
+    @server.on("connect")
+    def connect(sid: str, environ: Any, auth: Any, db: Annotated[str, Inject(forgets_to_raise)]):  # type: ignore[no-untyped-def]
+        if auth is None:
+            raise ConnectionRefusedError("who are you?")
+
+    @server.on("fail")
+    def fail(sid: str, db: Annotated[str, Inject(forgets_to_raise)]) -> None:
+        raise EventRefusedError("no")
+
+    with plain(runtime, server) as live:
+        stranger = Peer(live, join=None)
+        stranger.send("40")
+        assert stranger.text() == '44{"message":"who are you?"}'
+        stranger.close()
+        peer = Peer(live, join='40{"name":"Ada"}')
+        peer.send('421["fail"]')
+        assert peer.text() == '431[{"error":"no"}]'
+        peer.close()
+    assert log.entries == ["ConnectionRefusedError", "EventRefusedError"]
 
 
 def test_a_handler_that_names_none_is_what_it_was() -> None:
