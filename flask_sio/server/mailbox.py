@@ -197,17 +197,17 @@ class Mailbox:
         self.hurry()
 
     def leave_behind(self, job: Job, answer: Job) -> None:
-        """Let ``answer``, then the queued jobs, run beside one that does not end in time."""
-        if self.running is job and self._concurrent < MAX_LEFT_BEHIND:
-            self.running = None
-            self._concurrent += 1
+        """Let ``answer``, then the queued jobs, run beside one that does not end in time.
+
+        The answer waits for no worker: all there may be can be held by such as that one.
+        """
+        self._concurrent += 1
+        if self.running is job and self._concurrent <= MAX_LEFT_BEHIND:
             job.concurrent = True
+            self.running = answer
+            self._loop.defer(self._run, answer)
         else:
-            answer.concurrent = True
-        if self._jobs is None:
-            self._jobs = deque()
-        self._jobs.appendleft(answer)
-        self._wake()
+            self._loop.defer(self._run_concurrent, answer)
 
     def _watch_slow(self) -> None:
         running = self.running

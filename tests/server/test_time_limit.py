@@ -355,6 +355,25 @@ def test_one_client_leaves_only_so_many_behind() -> None:
             peer.leave()
 
 
+def test_who_is_answered_waits_for_no_worker() -> None:
+    """Where all of them hang, of one client or of many, those whose time is up hear of it."""
+    with program("threading", max_handlers=2) as (server, _):
+        gate = Gate(server, held=True)
+        server.on("hang", lambda sid: gate.wait(), timeout=SOON_S)
+        server.on("beside", lambda sid: gate.wait(), timeout=SOON_S, concurrent=True)
+        with plain("threading", server) as live:
+            one, other = Peer(live), Peer(live)
+            one.send('420["hang"]')
+            other.send('420["beside"]')
+            for peer in (one, other):
+                assert peer.text() == f"430{FAILED}"
+            gate.open()
+            for peer in (one, other):
+                peer.send('421["next",5]')
+                assert peer.text() == "431[5]"
+                peer.leave()
+
+
 def test_a_concurrent_handler_is_left_behind_too() -> None:
     """Nobody waits for it; only its client is told."""
     with program("threading") as (server, _):
