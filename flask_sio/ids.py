@@ -24,6 +24,8 @@ ENVIRONMENT = "FLASK_SIO_HOST_TAG"
 """Names this host's tag where no option does."""
 
 _worker: tuple[int, str] | None = None
+_host: str | None = None
+"""The tag of this host, once it was needed."""
 
 
 def _host_tag() -> str:
@@ -39,16 +41,20 @@ def _host_tag() -> str:
 def worker_prefix(host_tag: str | None = None) -> str:
     """Return this process's 6-character prefix; a forked child gets its own.
 
-    Without ``host_tag`` it begins with that of the environment, or one made of the host's
-    name.
+    Without ``host_tag`` it begins with that of the environment when the first id was made, or
+    one made of the host's name.
 
     Raises:
         ConfigError: the environment has one that no id can have.
     """
-    global _worker
+    global _worker, _host
     if _worker is None or _worker[0] != os.getpid():
         _worker = (os.getpid(), "".join(secrets.choice(_ALPHABET) for _ in range(4)))
-    return (host_tag or _host_tag()) + _worker[1]
+    if not host_tag:
+        if _host is None:
+            _host = _host_tag()
+        host_tag = _host
+    return host_tag + _worker[1]
 
 
 def random_part() -> str:

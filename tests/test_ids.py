@@ -26,10 +26,12 @@ def test_a_random_part_of_another_shape_is_refused(part: str) -> None:
 
 def test_the_host_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the option first, then by the environment; a name that no id can have is refused."""
+    monkeypatch.setattr(ids, "_host", None)
     monkeypatch.setenv(ids.ENVIRONMENT, "a0")
     assert ids.worker_prefix().startswith("a0")
     assert ids.worker_prefix("b1") == "b1" + ids.worker_prefix()[2:]
     assert ids.new_id(host_tag="b1").startswith("b1")
+    monkeypatch.setattr(ids, "_host", None)
     monkeypatch.setenv(ids.ENVIRONMENT, "a")
     with pytest.raises(ConfigError, match="FLASK_SIO_HOST_TAG"):
         ids.worker_prefix()

@@ -244,6 +244,7 @@ class GeventLoop(GeventTasks):
             self._busy = False
             if self._jobs:
                 self._drain()
+                self._pool.begin_again()
 
     def soon(self, fn: Callable[..., object], *args: Any) -> None:
         self.libev.run_callback(self.enter, fn, *args)

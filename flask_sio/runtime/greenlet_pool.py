@@ -116,6 +116,10 @@ class GreenletPool:
                 if self._is_over():
                     break
 
+    def begin_again(self) -> None:
+        """Count the time from now: what has just passed was no handler's."""
+        self._began = time.perf_counter()
+
     def _is_over(self) -> bool:
         """Whether the time of this pass is used up, now that a job has ended or waits."""
         before, self._began = self._began, time.perf_counter()

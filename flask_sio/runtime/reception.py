@@ -40,12 +40,7 @@ class Reception:
         elif self._waiting or now > self._until:
             place: Waiter[None] = Waiter()
             self._waiting.append(place)
-            try:
-                place.get()
-            except BaseException:  # a kill
-                if place in self._waiting:
-                    self._waiting.remove(place)
-                raise
+            place.get()  # the place of one that is killed stays, and switches into nobody
 
     def _open(self, now: float) -> None:
         self._is_open = True

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from flask_sio.protocol.timers import Timer
-from flask_sio.runtime.loop import Loop, Watch
+from flask_sio.runtime.loop import LONG_S, Loop, Watch
 
 __all__ = ["AnyStream", "Receiver", "Stream"]
 
@@ -23,8 +24,10 @@ TURN_BYTES = 2048
 """What is read of a peer before others get their turn, unless it is inside a longer message.
 
 Thousands of the smallest frames fit into `RECV_BYTES`, and everybody waits while they are read.
-A peer that has more to say goes on in the loop's slow lane.
+A peer that has more to say goes on in the loop's slow lane, as one does whose data takes long.
 """
+FEW_BYTES = 200
+"""So few take no time worth a look at the clock."""
 LINGER_S = 3.0
 """How long a closing stream waits for the peer to take the rest and to close."""
 
@@ -201,10 +204,16 @@ class Stream:
             if not data:
                 self._fail()
                 return
+            began = 0.0
             if self._receiver is not None:
+                if len(data) > FEW_BYTES:
+                    began = time.perf_counter()
                 self._receiver.received(data)
             if self._pending is not None and self._pending():
                 continue
+            if began and time.perf_counter() - began > LONG_S:
+                self._pause()
+                return
             if len(data) < most or most > TURN_BYTES or self._receiver is None:
                 return
             most = min(cast("Framed", self._receiver).awaited(), RECV_BYTES)
