@@ -5,7 +5,11 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from flask_sio.runtime.stream import RECV_BYTES, TURN_BYTES, Stream
+import pytest
+
+from flask_sio.runtime import stream as module
+from flask_sio.runtime.loop import LONG_S
+from flask_sio.runtime.stream import FEW_BYTES, RECV_BYTES, TURN_BYTES, Stream
 
 
 class Loop:
@@ -85,3 +89,29 @@ def test_a_long_message_is_read_at_once() -> None:
     receiver = Framed()
     receiver.needs = 10 * RECV_BYTES
     assert max(turns(receiver, 100_000, 1)) <= RECV_BYTES
+
+
+def test_a_peer_whose_data_takes_long_goes_on_in_the_slow_lane(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However few bytes that are; but those of one event are not worth a look at the clock."""
+    now = 0.0
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now)
+
+    class Costly(Framed):
+        def received(self, data: bytes) -> None:
+            nonlocal now
+            super().received(data)
+            now += 2 * LONG_S
+
+    for size, is_slow in ((FEW_BYTES, False), (FEW_BYTES + 1, True)):
+        ours, theirs = socket.socketpair()
+        loop: Any = Loop()
+        with theirs:
+            stream = Stream(loop, ours, Costly())
+            ours.setblocking(False)
+            theirs.sendall(bytes(size))
+            loop.readable()
+            assert bool(loop.waiting) is is_slow
+            assert loop.wanted is not is_slow
+            stream.abort()
