@@ -55,7 +55,9 @@ class GreenletPool:
         self._resting: deque[Turn] = deque()
         """Clients whose handlers have lately kept the hub: one a pass, while others wait."""
         self._long: dict[int | None, float] = {}
-        """What has lately kept it, by `Turn.kind`, and until when that counts."""
+        """What has lately kept it more than once, by `Turn.kind`, and until when that counts."""
+        self._seen_long: dict[int | None, float] = {}
+        """The same of what has once, for which there may be other reasons too."""
         self._scheduled = False
         self._again = self._libev.timer(0.0)
         self._idle: list[greenlet] = []
@@ -85,7 +87,10 @@ class GreenletPool:
 
     def _must_rest(self, turn: Turn) -> bool:
         now = time.perf_counter()
-        return turn.rests_until > now or self._long.get(turn.kind(), 0.0) > now
+        if turn.rests_until > now:
+            return True
+        turn.rests_until = 0.0
+        return bool(self._long) and self._long.get(turn.kind(), 0.0) > now
 
     def _take_turns(self) -> None:
         """Start handlers for at most `TURN_BUDGET_S`, then let the loop poll."""
@@ -129,7 +134,9 @@ class GreenletPool:
             turn.rests_until = max(turn.rests_until, self._began) + took * REST
             kind = turn.kind(self._job)
             if kind is not None:
-                self._long[kind] = self._began + KNOWN_LONG_S
+                if kind in self._seen_long:
+                    self._long[kind] = self._began + KNOWN_LONG_S
+                self._seen_long[kind] = self._began + KNOWN_LONG_S
             if took > HELD_S:
                 self._loop.watchdog.held(self._job, took)
         if self._began <= self._until:
@@ -174,7 +181,7 @@ class GreenletPool:
             if job is None or self._fresh or self._stopped:
                 return
             job = None  # keep nothing of it while idle
-            if self._ready:
+            if self._ready or self._resting:
                 job = self._another()
                 if job is not None:
                     continue
@@ -198,7 +205,7 @@ class GreenletPool:
             or self._is_over()
         ):
             return None
-        job = self._job = self._loop.next_job(self._ready)
+        job = self._job = self._loop.next_job(self._ready or self._resting)
         if job is not None:
             self.running += 1
         return job
@@ -248,9 +255,8 @@ class GreenletPool:
 
     def _trim(self) -> None:
         """End the workers that nobody needed for `IDLE_S` seconds; forget what is long past."""
-        if self._long:
-            now = time.perf_counter()
-            self._long = {kind: until for kind, until in self._long.items() if until > now}
+        if self._seen_long:
+            self._long, self._seen_long = _lasting(self._long), _lasting(self._seen_long)
         idle = len(self._idle)
         self._fewest_idle = min(self._fewest_idle, idle)
         now = time.monotonic()
@@ -259,3 +265,8 @@ class GreenletPool:
                 self._libev.run_callback(self._idle.pop(0).switch, None)
             self._fewest_idle = len(self._idle)
             self._trim_at = now + IDLE_S
+
+
+def _lasting(found: dict[int | None, float]) -> dict[int | None, float]:
+    now = time.perf_counter()
+    return {kind: until for kind, until in found.items() if until > now}

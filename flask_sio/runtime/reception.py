@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RECEPTION_S", "Reception"]
 
-RECEPTION_S = 0.002
+RECEPTION_S = 0.003
 """What all newcomers together get of one pass, but for the last, who may end what it has begun."""
 
 

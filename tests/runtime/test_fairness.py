@@ -14,7 +14,7 @@ from gevent import get_hub
 
 from flask_sio.runtime import greenlet_pool
 from flask_sio.runtime.gevent import GeventLoop
-from flask_sio.runtime.loop import LONG_S, TURN_BUDGET_S, PoolOptions
+from flask_sio.runtime.loop import LONG_S, PoolOptions
 from flask_sio.runtime.reception import RECEPTION_S
 from tests.live import WAIT_S
 
@@ -108,8 +108,9 @@ def test_what_is_known_to_be_long_waits_whoever_asks_for_it() -> None:
     report = 1
 
     def main(loop: GeventLoop) -> None:
-        loop.ready(Client("first", ran, report, takes=2 * LONG_S))
-        until(loop, lambda: ran)
+        for _ in range(2):  # once may have other reasons
+            loop.ready(Client("first", ran, report, takes=2 * LONG_S))
+        until(loop, lambda: len(ran) == 2)
         ran.clear()
         for name, kind in (("d", report), ("e", report), ("f", 2), ("g", None)):
             loop.ready(Client(name, ran, kind))
@@ -154,8 +155,9 @@ def test_what_was_long_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
     def main(loop: GeventLoop) -> None:
-        loop.ready(Client("long", ran, 1, takes=2 * LONG_S))
-        until(loop, lambda: ran and not loop._pool._long)
+        for _ in range(2):
+            loop.ready(Client("long", ran, 1, takes=2 * LONG_S))
+        until(loop, lambda: len(ran) == 2 and not loop._pool._long)
 
     on_a_loop(main)
 
@@ -241,8 +243,3 @@ def test_other_threads_do_not_line_up() -> None:
         thread.join()
 
     on_a_loop(main)
-
-
-def test_the_shares_of_a_pass_are_alike() -> None:
-    """Neither of those who wait gets more than the handlers of those who do not."""
-    assert RECEPTION_S <= TURN_BUDGET_S
