@@ -127,9 +127,9 @@ class Keeper:
 
     def settle(self) -> None:
         """Tell what is to be told, now and from now on."""
-        self.is_settled = True
         for key, entry in list(self._entries.items()):
-            self._decide(key, entry)
+            self._act(key, entry)
+        self.is_settled = True
 
     def clear(self) -> None:
         """Forget everything, and let nothing come due."""
@@ -151,8 +151,10 @@ class Keeper:
         return None if entry.until is None else max(0.0, entry.until - self._loop().now())
 
     def _decide(self, key: Key, entry: _Entry) -> None:
-        if not self.is_settled:
-            return
+        if self.is_settled:
+            self._act(key, entry)
+
+    def _act(self, key: Key, entry: _Entry) -> None:
         if entry.servers:
             self._is_online(key, entry)
         elif not entry.is_told:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask_sio.server import presence_words as words
 from flask_sio.server.keeper import Keeper, Key, PresenceEvent
+from flask_sio.server.ranking import Ranking
 
 if TYPE_CHECKING:
     from flask_sio.protocol.sio import Body
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from flask_sio.server.server import Server
 
 __all__ = ["Keepers"]
-
-_SPREAD = 0x9E3779B97F4A7C15
-_MASK = 2**64 - 1
 
 
 class Keepers:
@@ -74,7 +72,7 @@ class Keepers:
         """When those had handed over: by the view that they had."""
         self._view = ""
         self._has_handed_over = False
-        self._seeds: list[tuple[int, str]] = []
+        self._ranking = Ranking([""])
 
     @property
     def is_idle(self) -> bool:
@@ -160,7 +158,7 @@ class Keepers:
         if not self._views:  # one that has no users takes part from now on
             self._views[others[0]] = ""
         self._rank(self._views)
-        handed = self._by_keeper(self._keeper.hand_over(lambda _key: False))
+        handed = self._ranking.sort(self._keeper.hand_over(lambda _key: False))
         self._say_to_all((self._anew,))
         for other in self._views:
             self._say(other, words.rows_of("kept", handed.get(other, ())))
@@ -284,7 +282,7 @@ class Keepers:
         if self._ends:
             names.append(f"{own} ends")
         self._view = blake2b("\n".join(sorted(names)).encode(), digest_size=8).hexdigest()
-        users = self._by_keeper(self._users.items())
+        users = self._ranking.sort(self._users.items())
         keeper.forget(own)
         for namespace, user, number in users.get(own, ()):
             keeper.here((namespace, user), own, number)
@@ -299,7 +297,7 @@ class Keepers:
         ends = {*self._ending, self._own} if self._ends else self._ending
         names = sorted(servers)
         staying = [each for each in names if each not in ends]
-        self._seeds = [(_number(each), each) for each in staying or names]
+        self._ranking = Ranking(staying or names)
 
     def _look(self) -> None:
         """Hand over, if all count the same; settle, once all have handed over."""
@@ -309,7 +307,7 @@ class Keepers:
             return
         if not self._has_handed_over:
             self._has_handed_over = True
-            handed = self._by_keeper(self._keeper.hand_over(self._is_own))
+            handed = self._ranking.sort(self._keeper.hand_over(self._is_own))
             for other in self._views:
                 self._say(other, words.rows_of("kept", handed.get(other, ())))
                 self._say(other, (words.done(self._view),))
@@ -320,34 +318,21 @@ class Keepers:
 
     def _told(self, event: PresenceEvent, key: Key) -> None:
         self._tell(event, key)
-        self._note((key,), event == "online")
+        if self._keeper.is_settled:  # else it is noted with all others
+            self._note((key,), event == "online")
 
     def _note(self, keys: Iterable[Key], is_online: bool) -> None:
         """Let deputies know of whom it was told that they are online, or are so no more."""
-        noted: dict[str, list[tuple[str, str, bool]]] = {}
-        has_deputy = any(server != self._own for _, server in self._seeds)
-        for key in keys if has_deputy else ():
-            deputy = self._keeper_of(key, besides=self._own)
-            noted.setdefault(deputy, []).append((*key, is_online))
-        for deputy, rows in noted.items():
-            self._say(deputy, words.rows_of("noted", rows))
+        if self._ranking.has_deputies:
+            noted = self._ranking.sort([(key, is_online) for key in keys], by_deputy=True)
+            for deputy, rows in noted.items():
+                self._say(deputy, words.rows_of("noted", rows))
 
-    def _keeper_of(self, key: Key, besides: str = "") -> str:
-        """Return who keeps a user; ``besides``: if that server was not there."""
-        if not self._views:
-            return self._own
-        number = _number("\n".join(key))
-        seeds = [each for each in self._seeds if each[1] != besides] if besides else self._seeds
-        return max(seeds, key=lambda each: (number ^ each[0]) * _SPREAD & _MASK)[1]
+    def _keeper_of(self, key: Key) -> str:
+        return self._ranking.keeper_of(key)
 
     def _is_own(self, key: Key) -> bool:
         return self._keeper_of(key) == self._own
-
-    def _by_keeper(self, users: Iterable[tuple[Key, Any]]) -> dict[str, list[tuple[Any, ...]]]:
-        found: dict[str, list[tuple[Any, ...]]] = {}
-        for key, value in users:
-            found.setdefault(self._keeper_of(key), []).append((*key, value))
-        return found
 
     # -- out ---------------------------------------------------------------------------
 
@@ -369,8 +354,3 @@ class Keepers:
                 self._say(server, words.rows_of("told", rows))
         if self.is_idle:
             self._on_idle()
-
-
-def _number(text: str) -> int:
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big")

@@ -22,13 +22,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from flask_sio.errors import ProtocolError
 from flask_sio.protocol.sio import Body
 
 __all__ = ["ANEW", "ENDING", "OUT", "VOID", "Word", "done", "read", "rows_of", "view"]
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 Kind = Literal["anew", "here", "gone", "kept", "told", "view", "done", "void", "noted"]
 
@@ -50,7 +52,7 @@ class Word(NamedTuple):
 
 
 def _body(*parts: Any) -> Body:
-    return json.dumps(parts, separators=(",", ":")), ()
+    return _encode(parts), ()
 
 
 ANEW = _body("anew", False)
@@ -70,18 +72,20 @@ def done(digest: str) -> Body:
     return _body("done", digest)
 
 
-def rows_of(kind: Kind, rows: Iterable[Sequence[Any]]) -> Iterator[Body]:
+def rows_of(kind: Kind, rows: Sequence[Sequence[Any]]) -> Iterator[Body]:
     """Give the messages that say something of so many users; none for nobody."""
-    some: list[Sequence[Any]] = []
-    chars = 0
-    for row in rows:
-        some.append(row)
-        chars += len(row[0]) + len(row[1])
-        if len(some) == ROWS or chars >= CHARS:
-            yield _body(kind, some)
-            some, chars = [], 0
-    if some:
-        yield _body(kind, some)
+    for start in range(0, len(rows), ROWS):
+        yield from _halves(kind, rows[start : start + ROWS])
+
+
+def _halves(kind: Kind, rows: Sequence[Sequence[Any]]) -> Iterator[Body]:
+    body = _body(kind, rows)
+    if len(body[0]) <= CHARS or len(rows) == 1:
+        yield body
+    else:
+        middle = len(rows) // 2
+        yield from _halves(kind, rows[:middle])
+        yield from _halves(kind, rows[middle:])
 
 
 def read(body: Body) -> Word:
