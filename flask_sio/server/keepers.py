@@ -359,9 +359,9 @@ class Keepers:
         return words.digest([self._view, *map(str, rounds.items())])
 
     def _told(self, event: PresenceEvent, key: Key) -> None:
-        self._tell(event, key)
         if self._keeper.is_settled:  # else it is noted with all others
             self._note((key,), event == "online")
+        self._tell(event, key)  # its listener may be over before this turn is
 
     def _note(self, keys: Iterable[Key], is_online: bool) -> None:
         """Let deputies know of whom it was told that they are online, or are so no more."""
