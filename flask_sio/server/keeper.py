@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ PresenceEvent = Literal["online", "offline"]
 
 Key = tuple[str, str]
 """A namespace, and a user's id."""
+
+
+LATE_S = 60.0
+"""How long servers that live may have lost each other and still learn what was told meanwhile."""
 
 
 class _Entry:
@@ -55,8 +60,10 @@ class Keeper:
     ) -> None:
         self._grace_s = grace_s
         self._loop = loop
-        self._tell = tell
+        self._on_told = tell
         self._entries: dict[Key, _Entry] = {}
+        self._latest: dict[Key, tuple[PresenceEvent, float]] = {}
+        """What was told of late, the latest at the end, and when."""
         self.is_settled = False
         """Whether something may be told; until then it is only noted what servers say."""
         self.unaware: dict[str, list[tuple[str, str, int]]] = {}
@@ -71,6 +78,11 @@ class Keeper:
     def told(self) -> list[Key]:
         """Of whom "online" was told, and "offline" not yet."""
         return [key for key, entry in self._entries.items() if entry.is_told]
+
+    @property
+    def told_offline(self) -> list[tuple[Key, float]]:
+        """Of whom "offline" was told of late, and when."""
+        return [(key, when) for key, (what, when) in self._latest.items() if what == "offline"]
 
     # -- what servers say --------------------------------------------------------------
 
@@ -101,6 +113,21 @@ class Keeper:
             entry.until = self._loop().now() + left_s
         self._decide(key, entry)
 
+    def untold(self, key: Key, when: float) -> bool:
+        """Learn when a keeper that could not be reached has told "offline" of a user.
+
+        Returns whether that is news: nothing was told here since then.
+        """
+        _, latest = self._latest.get(key, ("", -inf))
+        entry = self._entries.get(key)
+        if latest >= when:
+            return False
+        if entry is not None:
+            entry.is_told = False
+            for server, number in entry.servers.items():
+                entry.servers[server] = number or -1  # until it says another
+        return True
+
     def lost(self, server: str) -> None:
         """Learn that a server has gone, with all its users."""
         for key, entry in list(self._entries.items()):
@@ -127,9 +154,9 @@ class Keeper:
 
     def settle(self) -> None:
         """Tell what is to be told, now and from now on."""
-        self.is_settled = True
         for key, entry in list(self._entries.items()):
-            self._decide(key, entry)
+            self._act(key, entry)
+        self.is_settled = True
 
     def clear(self) -> None:
         """Forget everything, and let nothing come due."""
@@ -151,8 +178,10 @@ class Keeper:
         return None if entry.until is None else max(0.0, entry.until - self._loop().now())
 
     def _decide(self, key: Key, entry: _Entry) -> None:
-        if not self.is_settled:
-            return
+        if self.is_settled:
+            self._act(key, entry)
+
+    def _act(self, key: Key, entry: _Entry) -> None:
         if entry.servers:
             self._is_online(key, entry)
         elif not entry.is_told:
@@ -181,6 +210,14 @@ class Keeper:
             self._tell("offline", key)
         elif entry.timer is None:
             entry.timer = loop.call_at(entry.until, partial(self._due, key))
+
+    def _tell(self, event: PresenceEvent, key: Key) -> None:
+        now = self._loop().now()
+        self._latest.pop(key, None)
+        self._latest[key] = event, now
+        while next(iter(self._latest.values()))[1] < now - LATE_S:
+            del self._latest[next(iter(self._latest))]
+        self._on_told(event, key)
 
     def _due(self, key: Key) -> None:
         entry = self._entries.get(key)

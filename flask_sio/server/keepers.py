@@ -11,30 +11,32 @@ The rules that let everything be told once:
   everybody has heard what was said before that, since a bus keeps the order between two
   servers. So each hands over what it has kept for those who keep it now, and says so.
 * Once all have done so, each *settles*: only then its `Keeper` tells anything. What it hears
-  until then is kept in mind.
+  until then is kept in mind. Who says its users anew numbers that, and all hand over again, also
+  if their view stays the same: it may have had another one for a moment.
 * The keeper of a user notes what it tells with the *deputy*, which is the keeper once this one
   has died: a user may have been nowhere else.
+* Two that live may lose each other, and what was on its way. What was handed to a server is kept
+  in mind until that one settles. Who can be reached again is waited for and learns of whom
+  "offline" was told of late; it passes that on to those whom it has told otherwise.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import blake2b
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from flask_sio.server import presence_words as words
 from flask_sio.server.keeper import Keeper, Key, PresenceEvent
+from flask_sio.server.ranking import Ranking
 
 if TYPE_CHECKING:
     from flask_sio.protocol.sio import Body
-    from flask_sio.server.presence_words import Word
+    from flask_sio.server.presence_words import Kind, Word
     from flask_sio.server.server import Server
 
 __all__ = ["Keepers"]
-
-_SPREAD = 0x9E3779B97F4A7C15
-_MASK = 2**64 - 1
 
 
 class Keepers:
@@ -70,11 +72,20 @@ class Keepers:
         """The others that take part: whom each sees; "" while it speaks."""
         self._awaited: set[str] = set()
         """Those of which nothing is known yet."""
+        self._round = 0
+        """How often this one has said its users anew."""
+        self._rounds: dict[str, int] = {}
+        """The same of those."""
         self._done: dict[str, str] = {}
-        """When those had handed over: by the view that they had."""
+        """When those had handed over, as a `_state`."""
+        self._handed_over_in = ""
+        """When this one had."""
+        self._handed: dict[str, dict[Key, float | None]] = {}
+        """What those were handed and may not have got: see `Keeper.kept`."""
+        self._lost: deque[str] = deque(maxlen=100)
+        """Who has gone, and may come back if it lives."""
         self._view = ""
-        self._has_handed_over = False
-        self._seeds: list[tuple[int, str]] = []
+        self._ranking = Ranking([""])
 
     @property
     def is_idle(self) -> bool:
@@ -94,22 +105,14 @@ class Keepers:
         if not self._takes_part:
             self._begin()
         number = self._users[key] = 0 if is_told else next(self._numbers)
-        keeper = self._keeper_of(key)
-        if keeper == self._own:
-            self._keeper.here(key, keeper, number)
-        else:
-            self._say(keeper, words.rows_of("here", [(*key, number)]))
+        self._say_rows(self._keeper_of(key), "here", [(*key, number)])
         self._heard_enough()
 
     def left(self, key: Key) -> None:
         """Learn that a user is here no more."""
         if self._users.pop(key, None) is None or self._has_ended:
             return
-        keeper = self._keeper_of(key)
-        if keeper == self._own:
-            self._keeper.gone(key, keeper)
-        else:
-            self._say(keeper, words.rows_of("gone", [key]))
+        self._say_rows(self._keeper_of(key), "gone", [key])
         self._heard_enough()
 
     # -- taking part -------------------------------------------------------------------
@@ -127,7 +130,7 @@ class Keepers:
 
     @property
     def _anew(self) -> Body:
-        return words.ENDING if self._ends else words.ANEW
+        return words.anew(self._round, self._ends)
 
     def drain(self) -> None:
         """Keep nobody any more, if others can: this server ends once its clients have gone."""
@@ -160,19 +163,20 @@ class Keepers:
         if not self._views:  # one that has no users takes part from now on
             self._views[others[0]] = ""
         self._rank(self._views)
-        handed = self._by_keeper(self._keeper.hand_over(lambda _key: False))
+        handed = self._ranking.sort(self._keeper.hand_over(lambda _key: False))
         self._say_to_all((self._anew,))
         for other in self._views:
-            self._say(other, words.rows_of("kept", handed.get(other, ())))
+            self._say_rows(other, "kept", handed.get(other, ()))
         self._say_to_all((words.OUT,))
 
     def _stop(self) -> None:
         self._keeper.clear()
         self._users.clear()
         self._views.clear()
+        self._rounds.clear()
         self._done.clear()
+        self._handed.clear()
         self._notes.clear()
-        self._awaited.clear()
         self._ending.clear()
         self._takes_part = False
 
@@ -189,13 +193,18 @@ class Keepers:
     def gained(self, server: str) -> None:
         """Speak to a server that can be reached from now on."""
         if self._takes_part and server not in self._views:
+            self._awaited.add(server)
+            self._keeper.is_settled = False
+            if server in self._lost:
+                missed = [(*key, when, self._own) for key, when in self._keeper.told_offline]
+                self._say_rows(server, "offline", missed)
             self._say(server, (self._anew, words.view(self._view)))
 
     def lost(self, server: str) -> None:
         """Learn that a server has gone."""
+        self._lost.append(server)
         if self._takes_part:
-            noted = [key for key, keeper in self._notes.items() if keeper == server]
-            self._is_out(server, noted)
+            self._is_out(server, self._drop_notes(server))
 
     def hear(self, server: str, word: Word, answer: Callable[[Body], object]) -> None:
         """Take what another server says."""
@@ -206,20 +215,23 @@ class Keepers:
             if word.view is not None:
                 answer(words.OUT)
         elif kind == "anew":
-            self._begins_anew(server, word.ends)
+            self._begins_anew(server, word.number, word.ends)
         elif kind == "void":
             self._drop_notes(server)
+            self._handed.pop(server, None)
         elif kind == "view":
             if word.view is None:
+                self._drop_notes(server)
                 self._is_out(server)
             elif server in self._views:
                 self._views[server] = word.view
                 self._awaited.discard(server)
                 self._look()
         elif kind == "done":
-            if server in self._views:
-                self._done[server] = word.view or ""
-                self._look()
+            self._done[server] = word.view or ""
+            self._look()
+        elif kind == "offline":
+            self._missed(server, word.rows)
         else:
             self._take(server, kind, word.rows)
         self._heard_enough()
@@ -233,7 +245,7 @@ class Keepers:
             elif kind == "told":
                 if self._users.get(key) == more[0]:
                     self._users[key] = 0
-            elif server not in self._views:
+            elif server not in self._views and server != self._own:
                 continue  # it has left since
             elif kind == "here":
                 keeper.here(key, server, *more)
@@ -245,17 +257,33 @@ class Keepers:
             else:
                 keeper.gone(key, server)
 
-    def _begins_anew(self, server: str, ends: bool) -> None:
+    def _missed(self, server: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Take back that users are known as online: "offline" was told out of reach since."""
+        news = [row for row in rows if self._keeper.untold((row[0], row[1]), row[2])]
+        for key in [(row[0], row[1]) for row in news]:
+            self._notes.pop(key, None)
+            for handed in self._handed.values():
+                handed.pop(key, None)
+            if self._users.get(key) == 0:
+                self._users[key] = next(self._numbers)
+        if news and news[0][3] == server:
+            for other in self._views:  # to whom this one may have said that they are
+                self._say_rows(other, "offline", news)
+
+    def _begins_anew(self, server: str, number: int, ends: bool) -> None:
         is_new = server not in self._views or ends != (server in self._ending)
         (self._ending.add if ends else self._ending.discard)(server)
-        self._views[server] = self._done[server] = ""
+        self._views[server], self._rounds[server] = "", number
         self._keeper.is_settled = False
         self._keeper.forget(server)
         if is_new:
             self._look_around()
 
-    def _drop_notes(self, server: str) -> None:
-        self._notes = {key: keeper for key, keeper in self._notes.items() if keeper != server}
+    def _drop_notes(self, server: str) -> list[Key]:
+        dropped = [key for key, keeper in self._notes.items() if keeper == server]
+        for key in dropped:
+            del self._notes[key]
+        return dropped
 
     def _is_out(self, server: str, noted: Iterable[Key] = ()) -> None:
         """Go on without a server, and with those whom it has kept and could not hand over."""
@@ -263,13 +291,15 @@ class Keepers:
         if self._views.pop(server, None) is None:
             self._look()
             return
+        self._rounds.pop(server, None)
         self._done.pop(server, None)
         self._ending.discard(server)
         self._keeper.is_settled = False
         self._keeper.lost(server)
         for key in noted:
             self._keeper.kept(key, None)
-        self._drop_notes(server)
+        for key, left_s in self._handed.pop(server, {}).items():
+            self._keeper.kept(key, left_s)
         self._look_around()
         self._heard_enough()
 
@@ -277,29 +307,29 @@ class Keepers:
 
     def _look_around(self) -> None:
         """Note who takes part now, and tell each of them whom it keeps."""
-        keeper, own = self._keeper, self._own
-        keeper.is_settled = self._has_handed_over = False
+        own = self._own
+        self._keeper.is_settled = False
+        self._round += 1
         self._rank([own, *self._views])
-        names = [*self._views, own, *(f"{each} ends" for each in self._ending)]
-        if self._ends:
-            names.append(f"{own} ends")
-        self._view = blake2b("\n".join(sorted(names)).encode(), digest_size=8).hexdigest()
-        users = self._by_keeper(self._users.items())
-        keeper.forget(own)
-        for namespace, user, number in users.get(own, ()):
-            keeper.here((namespace, user), own, number)
+        ending = (f"{each} ends" for each in self._all_ending)
+        self._view = words.digest([own, *self._views, *ending])
+        users = self._ranking.sort(self._users.items())
+        self._keeper.forget(own)
+        self._say_rows(own, "here", users.get(own, ()))
         for other in self._views:
             self._say(other, (self._anew,))
-            self._say(other, words.rows_of("here", users.get(other, ())))
+            self._say_rows(other, "here", users.get(other, ()))
             self._say(other, (words.view(self._view),))
         self._look()
 
     def _rank(self, servers: Iterable[str]) -> None:
         """Note who may keep users: who stays, or if nobody does, all."""
-        ends = {*self._ending, self._own} if self._ends else self._ending
         names = sorted(servers)
-        staying = [each for each in names if each not in ends]
-        self._seeds = [(_number(each), each) for each in staying or names]
+        self._ranking = Ranking([each for each in names if each not in self._all_ending] or names)
+
+    @property
+    def _all_ending(self) -> set[str]:
+        return {*self._ending, self._own} if self._ends else self._ending
 
     def _look(self) -> None:
         """Hand over, if all count the same; settle, once all have handed over."""
@@ -307,53 +337,54 @@ class Keepers:
             return
         if any(view != self._view for view in self._views.values()):
             return
-        if not self._has_handed_over:
-            self._has_handed_over = True
-            handed = self._by_keeper(self._keeper.hand_over(self._is_own))
+        state = self._state
+        if self._handed_over_in != state:
+            self._handed_over_in = state
+            handed = self._keeper.hand_over(lambda key: self._keeper_of(key) == self._own)
+            for key, left_s in handed:
+                self._handed.setdefault(self._keeper_of(key), {})[key] = left_s
+            for other, rows in self._ranking.sort(handed).items():
+                self._say_rows(other, "kept", rows)
             for other in self._views:
-                self._say(other, words.rows_of("kept", handed.get(other, ())))
-                self._say(other, (words.done(self._view),))
-        if all(view == self._view for view in self._done.values()):
+                self._say(other, (words.done(state),))
+        if all(self._done.get(other) == state for other in self._views):
             self._say_to_all((words.VOID,))
             self._keeper.settle()
             self._note(self._keeper.told, True)
 
+    @property
+    def _state(self) -> str:
+        """What is the same for all that have heard the same: the view, and the last rounds."""
+        rounds = {**self._rounds, self._own: self._round}
+        return words.digest([self._view, *map(str, rounds.items())])
+
     def _told(self, event: PresenceEvent, key: Key) -> None:
-        self._tell(event, key)
-        self._note((key,), event == "online")
+        if self._keeper.is_settled:  # else it is noted with all others
+            self._note((key,), event == "online")
+        self._tell(event, key)  # its listener may be over before this turn is
 
     def _note(self, keys: Iterable[Key], is_online: bool) -> None:
         """Let deputies know of whom it was told that they are online, or are so no more."""
-        noted: dict[str, list[tuple[str, str, bool]]] = {}
-        has_deputy = any(server != self._own for _, server in self._seeds)
-        for key in keys if has_deputy else ():
-            deputy = self._keeper_of(key, besides=self._own)
-            noted.setdefault(deputy, []).append((*key, is_online))
-        for deputy, rows in noted.items():
-            self._say(deputy, words.rows_of("noted", rows))
+        if self._ranking.has_deputies:
+            noted = self._ranking.sort([(key, is_online) for key in keys], by_deputy=True)
+            for deputy, rows in noted.items():
+                self._say_rows(deputy, "noted", rows)
 
-    def _keeper_of(self, key: Key, besides: str = "") -> str:
-        """Return who keeps a user; ``besides``: if that server was not there."""
-        if not self._views:
-            return self._own
-        number = _number("\n".join(key))
-        seeds = [each for each in self._seeds if each[1] != besides] if besides else self._seeds
-        return max(seeds, key=lambda each: (number ^ each[0]) * _SPREAD & _MASK)[1]
-
-    def _is_own(self, key: Key) -> bool:
-        return self._keeper_of(key) == self._own
-
-    def _by_keeper(self, users: Iterable[tuple[Key, Any]]) -> dict[str, list[tuple[Any, ...]]]:
-        found: dict[str, list[tuple[Any, ...]]] = {}
-        for key, value in users:
-            found.setdefault(self._keeper_of(key), []).append((*key, value))
-        return found
+    def _keeper_of(self, key: Key) -> str:
+        return self._ranking.keeper_of(key)
 
     # -- out ---------------------------------------------------------------------------
 
     def _say(self, server: str, bodies: Iterable[Body]) -> None:
         for body in bodies:
             self._server.present_adapter.tell_presence(server, body)
+
+    def _say_rows(self, server: str, kind: Kind, rows: Sequence[Sequence[Any]]) -> None:
+        """Say something of users to a server, which may be this one."""
+        if server == self._own:
+            self._take(server, kind, rows)
+        else:
+            self._say(server, words.rows_of(kind, rows))
 
     def _say_to_all(self, bodies: Sequence[Body]) -> None:
         for other in {*self._views, *self._awaited}:
@@ -363,14 +394,6 @@ class Keepers:
         """Let servers know what was told of their users."""
         unaware, self._keeper.unaware = self._keeper.unaware, {}
         for server, rows in unaware.items():
-            if server == self._own:
-                self._take(server, "told", rows)
-            else:
-                self._say(server, words.rows_of("told", rows))
+            self._say_rows(server, "told", rows)
         if self.is_idle:
             self._on_idle()
-
-
-def _number(text: str) -> int:
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big")

@@ -114,7 +114,7 @@ class Crew:
         keeper = any_keepers._keeper_of(("/", user))
         (live,) = (each for each in self.lives if each.server.present_adapter.id == keeper)
         entries = live.server.presence._keepers._keeper._entries
-        live.until(lambda: ids == set(entries[("/", user)].servers))
+        live.until(lambda: ids == set(getattr(entries.get(("/", user)), "servers", ())))
 
     def kept_by(self, number: int) -> str:
         """Return a user whom one of the servers keeps."""
@@ -248,6 +248,8 @@ def test_a_server_that_dies(runtime: Runtime) -> None:
         for user in (*only, kept, gone):
             assert crew.told(user, 1) == ["online"]
         crew.at(kept, 1, 2)
+        # A server that speaks to one that has just died does not hear its last words.
+        crew.at(gone)
         dead.presence._listeners.clear()
         dead.engine.loop.call(dead.mesh.close)
         crew.lives.pop(0)
